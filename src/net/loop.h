@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/heap.h"
 #include "base/time.h"
 
 struct loop;
@@ -43,7 +44,7 @@ struct loop_timer {
     struct loop *loop;                      /* below: the loop's business; all zero = stopped */
     nsec due;
     uint64_t order;
-    size_t index;
+    struct heap_node node;
 };
 
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, nsec delay);
