@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/pool/pool.h"
+
+/* Ends are counted with weights that fall by half in ten seconds. */
+#define DRAIN_HALF_LIFE   SEC(10)
+#define RETRY_AFTER_LEAST SEC(1)
+#define RETRY_AFTER_MOST  SEC(60)
+
+struct pool_options pool_options_default(void)
+{
+    return (struct pool_options){
+        .queue = {.max_length = 1000, .promote_after = SEC(30)},
+        .route = {.policy = &route_least_load, .eject_first = MSEC(500), .eject_max = SEC(30)},
+        .attempts_max = 3,
+    };
+}
+
+void pool_init(struct pool *p, const struct pool_options *options)
+{
+    *p = (struct pool){.options = *options, .retry_at = NSEC_NEVER};
+    queue_init(&p->queue, &options->queue);
+    route_init(&p->route, &options->route);
+    list_init(&p->rejected);
+}
+
+void pool_fini(struct pool *p)
+{
+    CHECK(route_running(&p->route) == 0 && list_empty(&p->rejected));
+    queue_fini(&p->queue);
+}
+
+void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits)
+{
+    p->queue.limits = *limits;
+}
+
+static struct pool_request *request_of(struct queue_entry *entry)
+{
+    return container_of(entry, struct pool_request, entry);
+}
+
+/* The answer is ready; pool_next hands it out. */
+static void reject(struct pool *p, struct pool_request *request, int code)
+{
+    request->state = POOL_QUEUED;
+    request->reject_code = code;
+    list_append(&p->rejected, &request->in_rejected);
+}
+
+static bool must_wait(const struct pool *p, const struct pool_request *request, nsec now)
+{
+    return p->queue.length > 0 || route_choose(&p->route, &request->tried, now).place == ROUTE_NONE;
+}
+
+void pool_arrive(struct pool *p, struct pool_request *request, nsec now)
+{
+    CHECK(request->state == POOL_OUT);
+    request->entry.arrived = now;
+    request->entry.order = 0;
+    request->attempts = 0;
+    request->tried = (struct route_set){0};
+    list_init(&request->in_rejected);
+    if (!p->expecting && route_slots(&p->route) == 0) {
+        reject(p, request, ERR_UNAVAILABLE);
+    } else if (queue_full(&p->queue) && must_wait(p, request, now)) {
+        reject(p, request, ERR_FULL);
+    } else {
+        queue_put(&p->queue, &request->entry);
+        request->state = POOL_QUEUED;
+    }
+}
+
+static void count_end(struct pool *p, nsec now)
+{
+    double halves = nsec_to_seconds(now - p->drain_seen) / nsec_to_seconds(DRAIN_HALF_LIFE);
+    /* ln 2 / half-life turns the decayed count into a rate. */
+    double weight = 0.6931471805599453 / nsec_to_seconds(DRAIN_HALF_LIFE);
+    p->drain_rate = p->drain_rate * __builtin_exp2(-halves) + weight;
+    p->drain_seen = now;
+}
+
+static void leave_replica(struct pool *p, struct pool_request *request, enum route_outcome outcome,
+                          nsec now)
+{
+    CHECK(request->state == POOL_RUNNING);
+    route_end(&p->route, request->place, request->entry.tokens, outcome, now);
+    request->state = POOL_OUT;
+}
+
+void pool_cancel(struct pool *p, struct pool_request *request, nsec now)
+{
+    if (request->state == POOL_RUNNING) {
+        leave_replica(p, request, ROUTE_OK, now);
+    } else if (request->state == POOL_QUEUED) {
+        if (queue_has(&request->entry))
+            queue_remove(&p->queue, &request->entry);
+        list_remove(&request->in_rejected);
+        request->state = POOL_OUT;
+    }
+}
+
+void pool_finish(struct pool *p, struct pool_request *request, enum route_outcome outcome, nsec now)
+{
+    leave_replica(p, request, outcome, now);
+    count_end(p, now);
+}
+
+void pool_retry(struct pool *p, struct pool_request *request, nsec now)
+{
+    route_set_add(&request->tried, request->place);
+    leave_replica(p, request, ROUTE_FAILED, now);
+    if (request->attempts >= p->options.attempts_max) {
+        reject(p, request, ERR_UNAVAILABLE);
+        return;
+    }
+    queue_put(&p->queue, &request->entry);
+    request->state = POOL_QUEUED;
+}
+
+int pool_replica_put(struct pool *p, uint64_t id, unsigned slots, bool draining)
+{
+    return route_put(&p->route, id, slots, draining);
+}
+
+void pool_replica_remove(struct pool *p, uint64_t id)
+{
+    route_remove(&p->route, id);
+}
+
+void pool_set_expecting(struct pool *p, bool expecting)
+{
+    p->expecting = expecting;
+}
+
+static bool next_rejected(struct pool *p, nsec now, struct pool_decision *ret_decision)
+{
+    struct pool_request *request = list_first(&p->rejected, struct pool_request, in_rejected);
+    if (!request)
+        return false;
+    list_remove(&request->in_rejected);
+    request->state = POOL_OUT;
+    *ret_decision = (struct pool_decision){
+        .kind = POOL_REJECT,
+        .request = request,
+        .waited = now - request->entry.arrived,
+        .code = request->reject_code,
+    };
+    return true;
+}
+
+static void reject_expired(struct pool *p, nsec now)
+{
+    struct queue_entry *entry;
+    int code = route_slots(&p->route) ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+    while ((entry = queue_expired(&p->queue, now))) {
+        queue_remove(&p->queue, entry);
+        reject(p, request_of(entry), code);
+    }
+}
+
+/* Nobody will come: what waits is told so. */
+static void reject_hopeless(struct pool *p, nsec now)
+{
+    if (p->expecting || route_slots(&p->route))
+        return;
+    struct queue_entry *entry;
+    while ((entry = queue_peek(&p->queue, now))) {
+        queue_remove(&p->queue, entry);
+        reject(p, request_of(entry), ERR_UNAVAILABLE);
+    }
+}
+
+static bool next_dispatch(struct pool *p, nsec now, struct pool_decision *ret_decision)
+{
+    struct queue_entry *entry = queue_peek(&p->queue, now);
+    p->retry_at = NSEC_NEVER;
+    if (!entry)
+        return false;
+    struct pool_request *request = request_of(entry);
+    struct route_choice choice = route_choose(&p->route, &request->tried, now);
+    if (choice.place == ROUTE_NONE && request->attempts) {
+        /* Every replica that it has not tried is busy or gone: one that failed it is better than
+         * none. */
+        const struct route_set none = {0};
+        choice = route_choose(&p->route, &none, now);
+    }
+    p->retry_at = choice.retry_at;
+    if (choice.place == ROUTE_NONE)
+        return false;
+    queue_remove(&p->queue, entry);
+    route_begin(&p->route, choice.place, entry->tokens);
+    request->state = POOL_RUNNING;
+    request->place = choice.place;
+    request->attempts++;
+    *ret_decision = (struct pool_decision){
+        .kind = POOL_DISPATCH,
+        .request = request,
+        .replica = p->route.replicas[choice.place].id,
+        .candidates = choice.candidates,
+        .waited = now - entry->arrived,
+    };
+    return true;
+}
+
+bool pool_next(struct pool *p, nsec now, struct pool_decision *ret_decision)
+{
+    reject_expired(p, now);
+    reject_hopeless(p, now);
+    return next_rejected(p, now, ret_decision) || next_dispatch(p, now, ret_decision);
+}
+
+nsec pool_wake_at(const struct pool *p)
+{
+    return MIN(queue_next_deadline(&p->queue), p->retry_at);
+}
+
+nsec pool_retry_after(const struct pool *p, nsec now)
+{
+    double halves = nsec_to_seconds(now - p->drain_seen) / nsec_to_seconds(DRAIN_HALF_LIFE);
+    double rate = p->drain_rate * __builtin_exp2(-halves);
+    double seconds = (double)(p->queue.length + 1) / rate; /* rate 0: infinity, cut below */
+    if (!(seconds < nsec_to_seconds(RETRY_AFTER_MOST)))
+        return RETRY_AFTER_MOST;
+    return MAX((nsec)(seconds * 1e9), RETRY_AFTER_LEAST);
+}
