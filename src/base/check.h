@@ -24,8 +24,10 @@ _Noreturn void check_failed(const char *file, int line, const char *condition);
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
+#ifndef MIN /* sys/param.h has the same */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
+#endif
 
 /* Runs `function(&variable)` when the variable's scope ends. */
 #define CLEANUP(function) __attribute__((cleanup(function)))

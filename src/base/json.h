@@ -5,7 +5,7 @@
  *
  * All readers are strict: UTF-8 checked, no trailing commas, no comments, no NaN, nesting at most
  * JSON_DEPTH_MAX, nothing but white space after the value. Duplicate keys: the last one wins in
- * both readers.
+ * both readers. Half a surrogate pair ("\ud800") is refused: it has no UTF-8.
  *
  * Ownership: trees and decoded strings live in the given arena; scanner spans borrow the body.
  * Thread rule: none; state is in the arguments.
@@ -35,8 +35,8 @@ struct json_span {
 [[nodiscard]] int json_scan(struct str body, struct json_span *spans, size_t count,
                             size_t *ret_offset);
 
-/* Raw values to C. ERR_INVALID when the raw text is of another type; "null" counts as another type.
- */
+/* Raw values to C. ERR_INVALID when the raw text is of another type ("null" too) or out of range.
+ * Integers may be written 100.0 or 1e2. */
 [[nodiscard]] int json_raw_str(struct arena *a, struct str raw, struct str *ret_text);
 [[nodiscard]] int json_raw_bool(struct str raw, bool *ret_value);
 [[nodiscard]] int json_raw_u64(struct str raw, uint64_t *ret_value);
@@ -53,7 +53,7 @@ struct json {
     struct str key; /* when it is an object's member */
     union {
         bool boolean;
-        double number;
+        double number;      /* infinite when written beyond a double's range */
         struct str text;    /* JSON_STRING: decoded. JSON_NUMBER: see raw */
         struct json *first; /* JSON_ARRAY, JSON_OBJECT: children in order */
     };
@@ -69,7 +69,8 @@ struct json {
 /* Member of an object by name; NULL if absent or if `object` is NULL or no object. */
 const struct json *json_get(const struct json *object, struct str key);
 
-/* The number as an exact integer. ERR_INVALID if it is none, has a fraction, or is out of range. */
+/* The number as an exact integer (100.0 and 1e2 too). ERR_INVALID if it is none, has a fraction, or
+ * is out of range. */
 [[nodiscard]] int json_i64(const struct json *node, int64_t *ret_value);
 
 #define json_each(child, parent) \
@@ -80,7 +81,7 @@ const struct json *json_get(const struct json *object, struct str key);
 /*
  * Writes into a buf (which carries the sticky error). Commas and nesting are its business:
  *   json_object(&w); json_key(&w, STR("id")); json_u64(&w, 7); json_end(&w);
- * Misuse (a value where a key must be, an unclosed object at fini) is a broken invariant.
+ * Misuse (a value where a key must be, an end without a beginning) is a broken invariant.
  */
 struct json_writer {
     struct buf *out; /* borrow */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json_lex.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -8,11 +9,12 @@
 
 void json_lex_init(struct json_lexer *l, struct str text)
 {
+    const char *start = text.ptr ? text.ptr : "";
     *l = (struct json_lexer){
-        .start = text.ptr,
-        .at = text.ptr,
-        .end = text.ptr + text.len,
-        .line_start = text.ptr,
+        .start = start,
+        .at = start,
+        .end = start + text.len,
+        .line_start = start,
         .line = 1,
         .want = JSON_WANT_VALUE,
     };
@@ -241,6 +243,9 @@ static int lex_word(struct json_lexer *l, struct str word)
 
 double json_number_value(struct str raw)
 {
+    int64_t integer;
+    if (raw.len <= 15 && raw.ptr[0] != '-' && str_to_i64(raw, &integer) == 0)
+        return (double)integer;
     char small[64];
     char *text = raw.len < sizeof(small) ? small : mem_alloc(raw.len + 1);
     memcpy(text, raw.ptr, raw.len);
@@ -249,6 +254,12 @@ double json_number_value(struct str raw)
     if (text != small)
         mem_free(text);
     return value;
+}
+
+bool json_number_is_exact(double number)
+{
+    double limit = (double)(INT64_C(1) << 53);
+    return fabs(number) <= limit && number == floor(number);
 }
 
 /* ---- the order of tokens ---- */

@@ -65,4 +65,7 @@ bool json_string_is(struct str raw, struct str text);
 /* A number token as a double; may be infinite. */
 double json_number_value(struct str raw);
 
+/* 100.0 and 1e3 are integers too, as far as a double is exact. */
+bool json_number_is_exact(double number);
+
 #endif

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
-
 #include "base/json_lex.h"
 
 struct parser {
@@ -120,9 +118,7 @@ int json_i64(const struct json *node, int64_t *ret_value)
         return ERR_INVALID;
     if (str_to_i64(node->raw, ret_value) == 0)
         return 0;
-    /* 100.0 and 1e3 are integers too, as far as a double is exact. */
-    double limit = (double)(INT64_C(1) << 53);
-    if (!(fabs(node->number) <= limit) || node->number != floor(node->number))
+    if (!json_number_is_exact(node->number))
         return ERR_INVALID;
     *ret_value = (int64_t)node->number;
     return 0;

@@ -81,13 +81,13 @@ int json_raw_bool(struct str raw, bool *ret_value)
 
 int json_raw_u64(struct str raw, uint64_t *ret_value)
 {
-    enum { EXACT_BITS = 53 };
+    struct json_token token;
+    if (json_lex_single(raw, &token) || token.type != JSON_TOKEN_NUMBER)
+        return ERR_INVALID;
     if (str_to_u64(raw, ret_value) == 0)
-        return raw.len > 1 && raw.ptr[0] == '0' ? ERR_INVALID : 0;
-    /* 100.0 and 1e3 are integers too, as far as a double is exact. */
-    double number;
-    if (json_raw_double(raw, &number) || number < 0 || number != floor(number) ||
-        number > (double)(UINT64_C(1) << EXACT_BITS))
+        return 0;
+    double number = json_number_value(raw);
+    if (number < 0 || !json_number_is_exact(number))
         return ERR_INVALID;
     *ret_value = (uint64_t)number;
     return 0;

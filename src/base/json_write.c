@@ -29,7 +29,7 @@ static void put_escape(struct buf *out, unsigned char c)
 void json_put_str(struct buf *out, struct str text)
 {
     buf_put_char(out, '"');
-    const char *at = text.ptr, *end = text.ptr + text.len;
+    const char *at = text.ptr ? text.ptr : "", *end = at + text.len;
     while (at < end) {
         const char *run = at;
         size_t length = 1;

@@ -114,7 +114,7 @@ static void put_field(struct buf *line, const struct log_field *field)
 {
     size_t before = line->len;
     bool json = setup.format == LOG_JSON;
-    if (before > 0)
+    if (before > 1)
         buf_put_char(line, json ? ',' : ' ');
     buf_printf(line, json ? "\"%s\":" : "%s=", field->key);
     put_value(line, field);
@@ -143,11 +143,13 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     int saved_errno = errno;
     struct log_field head[] = {log_str("time", clock_rfc3339(clock_wall(), now)),
                                log_text("level", level_names[level]), log_str("event", event)};
+    bool json = setup.format == LOG_JSON, cut = false;
     struct buf line;
     buf_init(&line, LINE_MAX_BYTES - CUT_ROOM);
+    if (json)
+        buf_put_char(&line, '{');
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         put_field(&line, &head[i]);
-    bool cut = false;
     for (size_t i = 0; i < count; i++) {
         size_t before = line.len;
         put_field(&line, &fields[i]);
@@ -156,14 +158,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     line.max = LINE_MAX_BYTES;
     if (cut)
         put_field(&line, &(struct log_field){"cut", LOG_FIELD_BOOL, .boolean = true});
-    struct buf whole;
-    buf_init(&whole, LINE_MAX_BYTES);
-    bool json = setup.format == LOG_JSON;
-    buf_put(&whole, json ? STR("{") : STR(""));
-    buf_put(&whole, buf_str(&line));
-    buf_put(&whole, json ? STR("}\n") : STR("\n"));
-    write_all(setup.fd, buf_str(&whole));
-    buf_fini(&whole);
+    buf_put(&line, json ? STR("}\n") : STR("\n"));
+    write_all(setup.fd, buf_str(&line));
     buf_fini(&line);
     errno = saved_errno;
 }

@@ -61,9 +61,10 @@ char *nsec_format(nsec duration, char text[NSEC_TEXT_MAX])
     if (duration < 0)
         duration = duration == INT64_MIN ? INT64_MAX : -duration;
     double seconds = nsec_to_seconds(duration);
-    if (duration < NSEC_PER_MSEC)
+    /* Three digits round 999.5 up to 1000, which belongs to the next unit. */
+    if (duration < NSEC_PER_MSEC - NSEC_PER_MSEC / 2000)
         snprintf(text, NSEC_TEXT_MAX, "%s%.3gus", sign, seconds * 1e6);
-    else if (duration < NSEC_PER_SEC)
+    else if (duration < NSEC_PER_SEC - NSEC_PER_SEC / 2000)
         snprintf(text, NSEC_TEXT_MAX, "%s%.3gms", sign, seconds * 1e3);
     else if (duration < 60 * NSEC_PER_SEC)
         snprintf(text, NSEC_TEXT_MAX, "%s%.3gs", sign, seconds);

@@ -5,12 +5,11 @@
 
 bool utf8_valid(struct str s)
 {
-    const char *end = s.ptr + s.len;
-    for (const char *at = s.ptr; at < end;) {
-        size_t length = utf8_length(at, end);
+    while (s.len > 0) {
+        size_t length = utf8_length(s.ptr, s.ptr + s.len);
         if (length == 0)
             return false;
-        at += length;
+        s = str_sub(s, length, s.len);
     }
     return true;
 }

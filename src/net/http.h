@@ -37,12 +37,10 @@ struct http_limits {
     nsec write_timeout; /* no byte of the response taken by the peer: connection cut */
     size_t write_high_water;  /* bytes queued towards a slow reader before the writer is asked to
                                  wait */
-    unsigned pipeline_max;    /* requests read ahead on one connection; then reading pauses */
     unsigned connections_max; /* per server; further ones are not accepted until one ends */
 };
 
-/* 32 KiB head, 8 KiB target, 32 MiB body, 10 s head, 30 s body, 75 s idle, 60 s write, 256 KiB high
- * water, 16, 20000 */
+/* 32 KiB head, 8 KiB target, 32 MiB body, 10 s head, 30 s body, 75 s idle, 60 s write, 256 KiB, 20,000 */
 struct http_limits http_limits_default(void);
 
 const char *http_reason(int status); /* "Not Found"; "Unknown" for a status without a name */

@@ -54,6 +54,7 @@ struct http_call *http_call_start(struct http_client *client,
                                   const struct http_call_request *request,
                                   const struct http_call_events *events);
 void http_call_cancel(struct http_call *call);
+/* What one read has brought may still be delivered after it. */
 void http_call_pause(struct http_call *call); /* reads no more: back-pressure to the peer */
 void http_call_resume(struct http_call *call);
 

@@ -49,8 +49,6 @@ struct http_service {
      * plain text. */
     void (*error_body)(void *ctx, int status, const char *reason, struct buf *out,
                        struct str *ret_content_type);
-    /* A response was completely handed to the kernel or was cut; for access logs. bytes = body
-     * bytes written. May be NULL. */
     void *ctx;
 };
 

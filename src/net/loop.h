@@ -30,9 +30,14 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 
-/* The loop's time: read once per turn; fresh enough for every deadline. */
+/* The monotonic clock (base/clock.h), for who has a loop at hand. */
 nsec loop_now(const struct loop *loop);
 struct uv_loop_s *loop_uv(struct loop *loop);
+
+/* LOOP_SCRATCH bytes that any callback may use until it returns or calls what may use them too. For
+ * src/net: what is read stands here first, so that an idle connection holds no buffer. */
+enum { LOOP_SCRATCH = 64 * 1024 };
+char *loop_scratch(struct loop *loop);
 
 /*
  * A one-shot timer in the caller's memory. Start and stop take effect at once; a stopped timer

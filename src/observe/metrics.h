@@ -7,7 +7,10 @@
  * (each value replaced by "other"). Hot paths keep the `struct metric *` of their series: updating
  * one is a relaxed atomic, never a look-up or a lock.
  *
- * Ownership: everything belongs to the registry and lives as long as it. Thread rule: any thread
+ * Label values are cut at 256 bytes; invalid UTF-8 in them becomes U+FFFD.
+ *
+ * Ownership: everything belongs to the registry and lives as long as it. What a metric_spec points
+ * to is borrowed for as long: static data. Thread rule: any thread
  * for everything.
  */
 #ifndef FAIRWAY_OBSERVE_METRICS_H
@@ -47,15 +50,19 @@ void metrics_free(struct metrics *m);
 struct metric_family *metrics_family(struct metrics *m, const struct metric_spec *spec);
 /* One value per label name, in order. The first use makes the series. */
 struct metric *metric_series(struct metric_family *family, const struct str *values);
-void metric_remove(
-    struct metric_family *family,
-    const struct str *values); /* drops the series from the output; pointers to it stay valid */
+/* Drops the series from the output. Pointers to it stay valid memory, but drop them: once the family
+ * is full, the series removed longest ago becomes another one. */
+void metric_remove(struct metric_family *family, const struct str *values);
 
-void metric_add(struct metric *metric, double amount); /* counter (>= 0) or gauge */
-void metric_set(struct metric *metric, double value);  /* gauge */
-void metric_observe(struct metric *metric, double value);
-double metric_value(const struct metric *metric); /* counter, gauge; histogram: count */
+void metric_add(struct metric *metric, double amount);    /* counter (>= 0) or gauge */
+void metric_set(struct metric *metric, double value);     /* gauge */
+void metric_observe(struct metric *metric, double value); /* NaN is left out */
+double metric_value(const struct metric *metric);         /* counter, gauge; histogram: count */
 
 void metrics_write(struct metrics *m, enum metrics_format format, struct buf *out);
+
+/* What a scraper with this Accept header is given, and the Content-Type that goes with it. */
+enum metrics_format metrics_format_for(struct str accept);
+const char *metrics_content_type(enum metrics_format format);
 
 #endif

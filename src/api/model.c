@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/model.h"
+
+#include "api/names.h"
+
+/* Where a member lies inside its part of the spec. */
+#define PART(part, member) \
+    (offsetof(struct model_spec, part.member) - offsetof(struct model_spec, part))
+#define SIZE(part) sizeof(((struct model_spec *)NULL)->part)
+
+static const char *const kind_names[] = {"Model", NULL};
+static const char *const engine_names[] = {"llama", "vllm", "simulate", "custom", NULL};
+
+static const char *check_uri(struct str text)
+{
+    static const struct str schemes[] = {STR("hf://"), STR("oci://"), STR("file:///"),
+                                         STR("https://"), STR("http://")};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (str_starts(text, schemes[i]) && text.len > schemes[i].len)
+            return NULL;
+    return "must begin with hf://, oci://, file:///, https:// or http://";
+}
+
+static const struct schema_field source_fields[] = {
+    {
+        .name = "uri",
+        .type = SCHEMA_STRING,
+        .offset = PART(source, uri),
+        .description = "Where the model comes from: hf://ORG/NAME/FILE, oci://REGISTRY/NAME:TAG, "
+                       "file:///PATH or https://...",
+        .max = 2048,
+        .check = check_uri,
+    },
+    {
+        .name = "digest",
+        .type = SCHEMA_STRING,
+        .offset = PART(source, digest),
+        .description = "What it must be: sha256: and 64 digits. A different one is refused.",
+        .check = name_check_sha256,
+    },
+};
+
+static const struct schema source_schema = {
+    .name = "source",
+    .description = "The model's file or image.",
+    .size = SIZE(source),
+    .fields = source_fields,
+    .field_count = ARRAY_LEN(source_fields),
+};
+
+static const struct schema_field engine_fields[] = {
+    {
+        .name = "type",
+        .type = SCHEMA_ENUM,
+        .offset = PART(engine, type),
+        .description = "What runs the model: llama (fairway-engine), vllm, simulate (no model at "
+                       "all), or custom (any OpenAI-compatible server).",
+        .fallback = "llama",
+        .values = engine_names,
+    },
+    {
+        .name = "image",
+        .type = SCHEMA_STRING,
+        .offset = PART(engine, image),
+        .description = "The container image, where replicas are containers.",
+        .max = 512,
+    },
+    {
+        .name = "command",
+        .type = SCHEMA_STRINGS,
+        .offset = PART(engine, command),
+        .description = "The program to run and its first arguments, instead of the engine's own.",
+        .max = 256,
+    },
+    {
+        .name = "args",
+        .type = SCHEMA_STRINGS,
+        .offset = PART(engine, args),
+        .description = "Further arguments for the engine.",
+        .max = 256,
+    },
+    {
+        .name = "env",
+        .type = SCHEMA_MAP,
+        .offset = PART(engine, env),
+        .description = "Environment variables for the engine.",
+        .max = 256,
+        .check = name_check_env_variable,
+    },
+    {
+        .name = "contextLength",
+        .type = SCHEMA_INT,
+        .offset = PART(engine, context_length),
+        .description = "Tokens of prompt and answer together, at most. Left out: the engine's "
+                       "default, or what the model can if that is less.",
+        .min = 1,
+        .max = 16777216,
+    },
+    {
+        .name = "maxConcurrentRequests",
+        .type = SCHEMA_INT,
+        .offset = PART(engine, max_concurrent_requests),
+        .description = "Requests that one replica works on at a time; more wait in the queue.",
+        .fallback = "32",
+        .min = 1,
+        .max = 4096,
+    },
+};
+
+static const struct schema engine_schema = {
+    .name = "engine",
+    .description = "The program that runs the model.",
+    .size = SIZE(engine),
+    .fields = engine_fields,
+    .field_count = ARRAY_LEN(engine_fields),
+};
+
+static const struct schema_field resources_fields[] = {
+    {
+        .name = "gpus",
+        .type = SCHEMA_INT,
+        .offset = PART(resources, gpus),
+        .description = "Whole GPUs for each replica.",
+        .max = 64,
+    },
+    {
+        .name = "gpuShare",
+        .type = SCHEMA_INT,
+        .offset = PART(resources, gpu_share),
+        .description = "Thousandths of one GPU for each replica, instead of whole ones.",
+        .max = 1000,
+    },
+    {
+        .name = "cpu",
+        .type = SCHEMA_MILLI,
+        .offset = PART(resources, cpu),
+        .description = "Processors for each replica.",
+    },
+    {
+        .name = "memory",
+        .type = SCHEMA_BYTES,
+        .offset = PART(resources, memory),
+        .description = "Main memory for each replica; it cannot use more.",
+    },
+};
+
+static const struct schema resources_schema = {
+    .name = "resources",
+    .description = "What each replica gets.",
+    .size = SIZE(resources),
+    .fields = resources_fields,
+    .field_count = ARRAY_LEN(resources_fields),
+};
+
+static const struct schema_field queue_fields[] = {
+    {
+        .name = "maxLength",
+        .type = SCHEMA_INT,
+        .offset = PART(queue, max_length),
+        .description = "Requests that may wait; one more is answered with 429.",
+        .fallback = "1000",
+        .max = 1000000,
+    },
+    {
+        .name = "maxWait",
+        .type = SCHEMA_DURATION,
+        .offset = PART(queue, max_wait),
+        .description = "How long a request may wait; then it is answered with 503.",
+        .fallback = "2m",
+        .min = NSEC_PER_MSEC,
+        .max = 24 * 3600 * NSEC_PER_SEC,
+    },
+};
+
+static const struct schema queue_schema = {
+    .name = "queue",
+    .description = "Requests that wait for a free replica.",
+    .size = SIZE(queue),
+    .fields = queue_fields,
+    .field_count = ARRAY_LEN(queue_fields),
+};
+
+static const struct schema_field traffic_fields[] = {
+    {
+        .name = "aliases",
+        .type = SCHEMA_STRINGS,
+        .offset = PART(traffic, aliases),
+        .description = "Further names by which clients may ask for the model.",
+        .max = 64,
+        .check = name_check_model_alias,
+    },
+};
+
+static const struct schema traffic_schema = {
+    .name = "traffic",
+    .description = "Which requests reach the model.",
+    .size = SIZE(traffic),
+    .fields = traffic_fields,
+    .field_count = ARRAY_LEN(traffic_fields),
+};
+
+static const struct schema_field probes_fields[] = {
+    {
+        .name = "startup",
+        .type = SCHEMA_DURATION,
+        .offset = PART(probes, startup),
+        .description = "How long a replica may take until it is ready; then it is started anew.",
+        .fallback = "10m",
+        .min = NSEC_PER_SEC,
+        .max = 24 * 3600 * NSEC_PER_SEC,
+    },
+    {
+        .name = "period",
+        .type = SCHEMA_DURATION,
+        .offset = PART(probes, period),
+        .description = "The time between two looks at a replica's health.",
+        .fallback = "2s",
+        .min = 100 * NSEC_PER_MSEC,
+        .max = 3600 * NSEC_PER_SEC,
+    },
+    {
+        .name = "failures",
+        .type = SCHEMA_INT,
+        .offset = PART(probes, failures),
+        .description = "So many failed looks in a row and the replica is started anew.",
+        .fallback = "3",
+        .min = 1,
+        .max = 1000,
+    },
+};
+
+static const struct schema probes_schema = {
+    .name = "probes",
+    .description = "How a replica's health is found out.",
+    .size = SIZE(probes),
+    .fields = probes_fields,
+    .field_count = ARRAY_LEN(probes_fields),
+};
+
+static const struct schema_field spec_fields[] = {
+    {
+        .name = "source",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, source),
+        .description = "The model's file or image.",
+        .object = &source_schema,
+    },
+    {
+        .name = "engine",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, engine),
+        .description = "The program that runs the model.",
+        .object = &engine_schema,
+    },
+    {
+        .name = "resources",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, resources),
+        .description = "What each replica gets.",
+        .object = &resources_schema,
+    },
+    {
+        .name = "replicas",
+        .type = SCHEMA_INT,
+        .offset = offsetof(struct model_spec, replicas),
+        .description = "How many copies of the engine serve the model.",
+        .fallback = "1",
+        .max = 1000,
+    },
+    {
+        .name = "queue",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, queue),
+        .description = "Requests that wait for a free replica.",
+        .object = &queue_schema,
+    },
+    {
+        .name = "traffic",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, traffic),
+        .description = "Which requests reach the model.",
+        .object = &traffic_schema,
+    },
+    {
+        .name = "probes",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, probes),
+        .description = "How a replica's health is found out.",
+        .object = &probes_schema,
+    },
+};
+
+static void check_spec(const void *object, struct schema_report *r)
+{
+    const struct model_spec *spec = object;
+    bool needs_source =
+        spec->engine.type == MODEL_ENGINE_LLAMA || spec->engine.type == MODEL_ENGINE_VLLM;
+    if (needs_source && spec->source.uri.len == 0)
+        schema_problem(r, "source.uri", "is required for the engine %s",
+                       engine_names[spec->engine.type]);
+    if (spec->engine.type == MODEL_ENGINE_CUSTOM && spec->engine.command.count == 0 &&
+        spec->engine.image.len == 0)
+        schema_problem(r, "engine.command", "is required for the engine custom, or else image");
+    if (spec->resources.gpus && spec->resources.gpu_share)
+        schema_problem(r, "resources.gpuShare", "cannot go together with gpus; choose one");
+}
+
+static const struct schema spec_schema = {
+    .name = "spec",
+    .description = "What is wanted.",
+    .size = sizeof(struct model_spec),
+    .fields = spec_fields,
+    .field_count = ARRAY_LEN(spec_fields),
+    .check = check_spec,
+};
+
+static const struct schema_field model_fields[] = {
+    RESOURCE_FIELDS(struct model, kind_names),
+    {
+        .name = "spec",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model, spec),
+        .description = "What is wanted.",
+        .object = &spec_schema,
+    },
+};
+
+static const struct schema model_schema = {
+    .name = "Model",
+    .description = "A model that is served to clients under its name.",
+    .size = sizeof(struct model),
+    .fields = model_fields,
+    .field_count = ARRAY_LEN(model_fields),
+};
+
+const struct resource_kind model_kind = {
+    .name = "Model",
+    .plural = "models",
+    .schema = &model_schema,
+    .spec = &model_fields[ARRAY_LEN(model_fields) - 1],
+};

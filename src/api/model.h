@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kind Model: what to serve, on what, and how many times. Field meanings: model.c, or
+ * `fairway explain model`. */
+#ifndef FAIRWAY_API_MODEL_H
+#define FAIRWAY_API_MODEL_H
+
+#include "api/resource.h"
+#include "base/time.h"
+
+enum model_engine {
+    MODEL_ENGINE_LLAMA,
+    MODEL_ENGINE_VLLM,
+    MODEL_ENGINE_SIMULATE,
+    MODEL_ENGINE_CUSTOM
+};
+
+struct model_spec {
+    struct {
+        struct str uri, digest;
+    } source;
+    struct {
+        int type; /* enum model_engine */
+        struct str image;
+        struct schema_strings command, args;
+        struct schema_map env;
+        int64_t context_length; /* 0: the engine decides */
+        int64_t max_concurrent_requests;
+    } engine;
+    struct {
+        int64_t gpus;
+        int64_t gpu_share; /* thousandths of one GPU; 0: whole ones */
+        int64_t cpu;       /* thousandths of a processor; 0: not limited */
+        int64_t memory;    /* bytes; 0: not limited */
+    } resources;
+    int64_t replicas;
+    struct {
+        int64_t max_length;
+        nsec max_wait;
+    } queue;
+    struct {
+        struct schema_strings aliases;
+    } traffic;
+    struct {
+        nsec startup, period;
+        int64_t failures;
+    } probes;
+};
+
+struct model {
+    struct resource resource;
+    struct model_spec spec;
+};
+
+extern const struct resource_kind model_kind;
+
+static inline struct model *model_from(struct resource *resource)
+{
+    CHECK(resource->type == &model_kind);
+    return container_of(resource, struct model, resource);
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line's way to a running Fairway: the admin API on a socket file in the state folder, by libcurl.
+ * Thread rule: one thread at a time.
+ */
+#ifndef FAIRWAY_CLI_CLIENT_H
+#define FAIRWAY_CLI_CLIENT_H
+
+#include "cli/cli.h"
+
+struct client_reply {
+    int status;
+    struct arena arena; /* holds the tree */
+    struct json *body;  /* NULL when empty */
+    struct buf text;
+};
+
+void client_reply_fini(struct client_reply *r);
+
+/*
+ * One call of the admin API. 0 with a 2xx status; else the error's code, with the server's message in err. ERR_UNAVAILABLE:
+ * Fairway is not running (with this state folder).
+ */
+[[nodiscard]] int client_call(const char *state_dir, const char *method, const char *path,
+                              struct str body, struct client_reply *ret_reply, struct err *err);
+
+/* Streams the bytes of a GET to chunk() as they come. url NULL: the admin API. */
+struct client_stream {
+    const char *state_dir;
+    const char *url;                            /* absolute; or NULL */
+    const char *path;                           /* with url NULL */
+    struct str post;                            /* a JSON body to POST; ptr NULL: GET */
+    const char *api_key;                        /* or NULL */
+    bool (*chunk)(void *ctx, struct str bytes); /* false ends it */
+    void *ctx;
+};
+[[nodiscard]] int client_stream(const struct client_stream *s, int *ret_status, struct err *err);
+
+#endif

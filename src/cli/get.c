@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "cli/client.h"
+
+static double number(const struct json *node, double fallback)
+{
+    return node && node->type == JSON_NUMBER ? node->number : fallback;
+}
+
+static void print_models(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"NAME", "REPLICAS", "READY", "STATUS", "SOURCE", "AGE"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *meta = json_get(item, STR("metadata"));
+        const struct json *spec = json_get(item, STR("spec"));
+        const struct json *status = json_get(item, STR("status"));
+        const struct json *created = json_get(meta, STR("creationTimestamp"));
+        cli_table_cell(t, "%s", cli_text(json_get(meta, STR("name")), ""));
+        cli_table_cell(t, "%.0f", number(json_get(spec, STR("replicas")), 1));
+        cli_table_cell(t, "%.0f", number(json_get(status, STR("readyReplicas")), 0));
+        cli_table_cell(t, "%s", cli_text(json_get(status, STR("phase")), "Unknown"));
+        cli_table_cell(
+            t, "%s", cli_text(json_get(json_get(spec, STR("source")), STR("uri")), "(simulated)"));
+        struct str age = created ? cli_age(a, created->text) : STR("-");
+        cli_table_cell(t, "%.*s", STR_ARG(age));
+    }
+    cli_table_print(t);
+}
+
+static void print_nodes(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"NAME", "CPU", "MEMORY", "FREE", "GPUS"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *status = json_get(item, STR("status"));
+        cli_table_cell(t, "%s",
+                       cli_text(json_get(json_get(item, STR("metadata")), STR("name")), ""));
+        cli_table_cell(t, "%.0f", number(json_get(status, STR("cpu")), 0));
+        cli_table_cell(t, "%.1f GiB", number(json_get(status, STR("memory")), 0) / (1 << 30));
+        cli_table_cell(t, "%.1f GiB", number(json_get(status, STR("memoryFree")), 0) / (1 << 30));
+        cli_table_cell(t, "%.0f", number(json_get(status, STR("gpus")), 0));
+    }
+    cli_table_print(t);
+}
+
+static void print_replicas(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"REPLICA", "MODEL",    "STATE", "PID",   "PORT",
+                                           "MEMORY",  "RESTARTS", "AGE",   "REASON"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *since = json_get(item, STR("since"));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("id")), 0));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("model")), ""));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("state")), ""));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("pid")), 0));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("port")), 0));
+        cli_table_cell(t, "%.0f MiB", number(json_get(item, STR("memory")), 0) / (1 << 20));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("restarts")), 0));
+        struct str age = since ? cli_age(a, since->text) : STR("-");
+        cli_table_cell(t, "%.*s", STR_ARG(age));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("reason")), ""));
+    }
+    cli_table_print(t);
+}
+
+static void print_events(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"AGE", "OBJECT", "REASON", "MESSAGE"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *at = json_get(item, STR("time"));
+        struct str age = at ? cli_age(a, at->text) : STR("-");
+        cli_table_cell(t, "%.*s", STR_ARG(age));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("object")), ""));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("reason")), ""));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("message")), ""));
+    }
+    cli_table_print(t);
+}
+
+/* What `get` accepts as a kind, and where the admin API has it. */
+static const struct {
+    const char *words[3];
+    const char *path;
+    void (*print)(const struct json *items, struct arena *a);
+} kinds[] = {
+    {{"models", "model", "m"}, "/apis/fairway.dev/v1/models", print_models},
+    {{"nodes", "node", "n"}, "/apis/fairway.dev/v1/nodes", print_nodes},
+    {{"replicas", "replica", "r"}, "/v1/replicas", print_replicas},
+    {{"events", "event", "e"}, "/v1/events", print_events},
+};
+
+static int find_kind(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        for (size_t j = 0; j < ARRAY_LEN(kinds[i].words); j++)
+            if (strcmp(word, kinds[i].words[j]) == 0)
+                return (int)i;
+    return -1;
+}
+
+/* One object prints as a table of one row. */
+static void print(size_t kind, const struct client_reply *r, struct arena *a,
+                  enum cli_output output)
+{
+    const struct json *items = json_get(r->body, STR("items"));
+    if (output != CLI_TABLE) {
+        cli_print_tree(r->body, output);
+        return;
+    }
+    struct json one = {.type = JSON_ARRAY, .count = 1, .first = r->body};
+    kinds[kind].print(items ? items : &one, a);
+}
+
+static int run(int argc, char **argv)
+{
+    const char *arguments[2], *state_option = NULL, *output_option = NULL;
+    const struct cli_option options[] = {{"--output", 'o', &output_option, NULL},
+                                         {"--state", 0, &state_option, NULL}};
+    int count;
+    int done = cli_parse(&verb_get, argc, argv, options, ARRAY_LEN(options), arguments, 2, &count);
+    if (done)
+        return MAX(done, 0);
+    enum cli_output output;
+    if (cli_output_parse(output_option, &output))
+        return cli_usage(&verb_get, "-o takes table, json or yaml, not %s", output_option);
+    if (count == 0)
+        return cli_usage(&verb_get, "say what: models, nodes, replicas or events");
+    int kind = find_kind(arguments[0]);
+    if (kind < 0)
+        return cli_usage(&verb_get, "there are models, nodes, replicas and events, not %s",
+                         arguments[0]);
+    char state[PATH_MAX], path[1024];
+    struct err err;
+    struct client_reply reply;
+    snprintf(path, sizeof(path), "%s%s%s", kinds[kind].path, count == 2 ? "/" : "",
+             count == 2 ? arguments[1] : "");
+    if (cli_state_dir(state_option, state, &err) ||
+        client_call(state, "GET", path, STR_NONE, &reply, &err))
+        return cli_fail(&err);
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    print((size_t)kind, &reply, &a, output);
+    arena_fini(&a);
+    client_reply_fini(&reply);
+    return CLI_OK;
+}
+
+const struct verb verb_get = {
+    .name = "get",
+    .arguments = "models|nodes|replicas|events [NAME] [-o table|json|yaml]",
+    .summary = "List objects, or show one",
+    .help = "  -o, --output FORMAT   table (default), json or yaml\n"
+            "      --state FOLDER    of the Fairway to ask\n",
+    .run = run,
+};

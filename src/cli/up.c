@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `fairway up`: composes gateway and controller in one process, and shows what it is doing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/up_internal.h"
+#include "controller/controller.h"
+#include "gateway/gateway.h"
+#include "net/tls.h"
+#include "observe/metrics.h"
+#include "store/keys.h"
+
+struct up {
+    struct up_options o;
+    struct gateway *gateway;
+    struct controller *controller;
+    struct tls_server *tls;
+    struct metrics *metrics;
+    char url[256];
+};
+
+/* ---- options ---- */
+
+/* "127.0.0.1:8080", "[::1]:8080", ":8080", "8080" */
+static int parse_listen(struct up_options *o, struct err *err)
+{
+    struct str text = str_from(o->listen);
+    size_t colon = text.len;
+    while (colon > 0 && text.ptr[colon - 1] != ':')
+        colon--;
+    struct str host = colon ? str_sub(text, 0, colon - 1) : STR_NONE;
+    uint64_t port;
+    if (host.len > 1 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+        host = str_sub(host, 1, host.len - 1);
+    if (str_to_u64(str_sub(text, colon, text.len), &port) || port > UINT16_MAX)
+        return err_set(err, ERR_INVALID,
+                       "--listen takes ADDRESS:PORT such as 127.0.0.1:8080, not %s", o->listen);
+    o->host = host.len ? host : STR("127.0.0.1");
+    o->port = (uint16_t)port;
+    return 0;
+}
+
+static bool is_loopback(struct str host)
+{
+    return str_starts(host, STR("127.")) || str_eq(host, STR("::1"));
+}
+
+/* fairway-engine lies beside fairway, unless FAIRWAY_ENGINE says where. */
+static int find_engine(char path[PATH_MAX], struct err *err)
+{
+    const char *given = getenv("FAIRWAY_ENGINE");
+    ssize_t len = given ? snprintf(path, PATH_MAX, "%s", given)
+                        : readlink("/proc/self/exe", path, PATH_MAX - 32);
+    if (len < 0)
+        return err_set(err, ERR_IO, "/proc/self/exe: %s", strerror(errno));
+    if (given)
+        return 0;
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    snprintf(path + len, PATH_MAX - (size_t)len, "fairway-engine");
+    return 0;
+}
+
+/* ---- composition ---- */
+
+static void publish(void *ctx, struct routes *take_routes)
+{
+    struct up *up = ctx;
+    gateway_set_routes(up->gateway, take_routes);
+    routes_unref(take_routes);
+}
+
+static void publish_keys(void *ctx, struct key_table *take_keys)
+{
+    struct up *up = ctx;
+    gateway_set_keys(up->gateway, take_keys);
+}
+
+static int start_gateway(struct up *up, struct err *err)
+{
+    struct gateway_options options = gateway_options_default();
+    options.host = up->o.host;
+    options.port = up->o.port;
+    options.metrics = up->metrics;
+    options.keys_required = !is_loopback(up->o.host);
+    options.access_log = !up->o.quiet;
+    if (up->o.tls_certificate) {
+        int error = tls_server_new(up->o.tls_certificate, up->o.tls_key, &up->tls, err);
+        if (error)
+            return error;
+        options.tls = up->tls;
+    }
+    int error = gateway_start(&options, &up->gateway, err);
+    if (error)
+        return error;
+    bool v6 = str_find_char(up->o.host, ':') < up->o.host.len;
+    snprintf(up->url, sizeof(up->url), v6 ? "%s://[%.*s]:%u" : "%s://%.*s:%u",
+             up->tls ? "https" : "http", STR_ARG(up->o.host), gateway_port(up->gateway));
+    return 0;
+}
+
+static int start_controller(struct up *up, struct err *err)
+{
+    char engine[PATH_MAX];
+    int error = find_engine(engine, err);
+    if (error)
+        return error;
+    const struct controller_options options = {
+        .state_dir = up->o.state,
+        .engine_path = engine,
+        .gateway_url = up->url,
+        .metrics = up->metrics,
+        .rules = replica_rules_default(),
+        .publish = publish,
+        .publish_keys = publish_keys,
+        .ctx = up,
+    };
+    return controller_start(&options, &up->controller, err);
+}
+
+static int start(struct up *up, struct err *err)
+{
+    up->metrics = metrics_new();
+    int error = start_gateway(up, err);
+    return error ? error : start_controller(up, err);
+}
+
+static void end(struct up *up)
+{
+    if (up->gateway) {
+        gateway_drain(up->gateway, up->controller ? up->o.grace : 0);
+        if (up->controller)
+            controller_stop(up->controller);
+        controller_free(up->controller);
+        gateway_free(up->gateway);
+    }
+    tls_server_free(up->tls);
+    metrics_free(up->metrics);
+}
+
+/* ---- signals ---- */
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static uint32_t next_signal(int fd)
+{
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof(info)) == sizeof(info) ? info.ssi_signo : 0;
+}
+
+static void reload(struct up *up)
+{
+    struct err err;
+    if (!up->tls)
+        return;
+    if (tls_server_reload(up->tls, &err))
+        log_error("the certificates stay as they were", log_str("error", err.message));
+    else
+        log_info("certificates loaded anew");
+}
+
+/* A second signal ends the patience with running requests. */
+static void *hurry_on_signal(void *arg)
+{
+    struct up *up = arg;
+    int fd = open_signals();
+    while (next_signal(fd) == SIGHUP)
+        ;
+    gateway_hurry(up->gateway);
+    return NULL;
+}
+
+static int serve(struct up *up, int signals)
+{
+    struct err err;
+    pthread_t impatience;
+    int result = CLI_OK;
+    if (up->o.demo)
+        result = up_demo(&up->o, up->url, &err) ? cli_fail(&err) : CLI_OK;
+    else
+        fprintf(stderr, "Fairway listens on %s\n", up->url);
+    if (up->o.ready_fd >= 0) {
+        (void)!write(up->o.ready_fd, result ? "f" : "r", 1);
+        close(up->o.ready_fd);
+    }
+    uint32_t signal_number = SIGTERM;
+    while (result == CLI_OK && (signal_number = next_signal(signals)) == SIGHUP)
+        reload(up);
+    if (!up->o.quiet)
+        fprintf(stderr, "Stopping: running requests end first; again to cut them off.\n");
+    if (pthread_create(&impatience, NULL, hurry_on_signal, up) == 0)
+        pthread_detach(impatience);
+    return result;
+}
+
+static int run_here(struct up_options *o)
+{
+    struct err err;
+    struct up up = {.o = *o};
+    int signals = open_signals();
+    int error = start(&up, &err);
+    int result = error ? cli_fail(&err) : serve(&up, signals);
+    end(&up);
+    close(signals);
+    return result;
+}
+
+/* ---- --detach ---- */
+
+/* The child is a session of its own; the parent waits until it is ready or has failed. */
+static int run_detached(struct up_options *o)
+{
+    int ready[2], status;
+    char answer = 0;
+    if (pipe2(ready, O_CLOEXEC))
+        return CLI_FAILED;
+    pid_t child = fork();
+    if (child == 0) {
+        close(ready[0]);
+        setsid();
+        o->ready_fd = ready[1];
+        _exit(run_here(o));
+    }
+    close(ready[1]);
+    ssize_t got = child > 0 ? read(ready[0], &answer, 1) : -1;
+    close(ready[0]);
+    if (got == 1 && answer == 'r') {
+        fprintf(stderr,
+                "Fairway goes on in the background (process %d); `fairway down` stops it.\n",
+                child);
+        return CLI_OK;
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+                   WEXITSTATUS(status)
+               ? WEXITSTATUS(status)
+               : CLI_FAILED;
+}
+
+static int setup_log(const struct up_options *o, struct err *err)
+{
+    char path[PATH_MAX];
+    enum log_format format = LOG_LOGFMT;
+    enum log_level level = LOG_INFO;
+    if (o->log_format && log_format_parse(str_from(o->log_format), &format))
+        return err_set(err, ERR_INVALID, "--log-format takes logfmt or json, not %s",
+                       o->log_format);
+    if (o->log_level && log_level_parse(str_from(o->log_level), &level))
+        return err_set(err, ERR_INVALID, "--log-level takes debug, info, warn or error, not %s",
+                       o->log_level);
+    int fd = STDERR_FILENO;
+    if (o->demo || o->detach) { /* the terminal is for people then */
+        (void)mkdir(o->state, 0700);
+        snprintf(path, sizeof(path), "%s/fairway.log", o->state);
+        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return err_set(err, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    }
+    log_setup(level, format, fd);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    static char state[PATH_MAX];
+    struct up_options o = {.ready_fd = -1, .listen = getenv("FAIRWAY_LISTEN"), .grace = SEC(30)};
+    const char *state_option = NULL;
+    const struct cli_option options[] = {
+        {"--listen", 'l', &o.listen, NULL},     {"--state", 0, &state_option, NULL},
+        {"--demo", 0, &o.demo, NULL},           {"--detach", 'd', NULL, &o.detach},
+        {"--quiet", 'q', NULL, &o.quiet},       {"--tls-cert", 0, &o.tls_certificate, NULL},
+        {"--tls-key", 0, &o.tls_key, NULL},     {"--log-format", 0, &o.log_format, NULL},
+        {"--log-level", 0, &o.log_level, NULL},
+    };
+    struct err err;
+    int count;
+    int done = cli_parse(&verb_up, argc, argv, options, ARRAY_LEN(options), NULL, 0, &count);
+    if (done)
+        return MAX(done, 0);
+    if (!o.listen)
+        o.listen = "127.0.0.1:8080";
+    if (!o.tls_certificate != !o.tls_key)
+        return cli_usage(&verb_up, "--tls-cert and --tls-key go together");
+    if (cli_state_dir(state_option, state, &err))
+        return cli_fail(&err);
+    o.state = state;
+    if (parse_listen(&o, &err) || setup_log(&o, &err))
+        return cli_fail(&err);
+    return o.detach ? run_detached(&o) : run_here(&o);
+}
+
+const struct verb verb_up = {
+    .name = "up",
+    .arguments = "[--listen ADDRESS:PORT] [--state FOLDER] [--demo FILE.gguf] [--detach]",
+    .summary = "Run Fairway on this machine: gateway, controller and models",
+    .help =
+        "  -l, --listen ADDRESS:PORT  where clients connect (127.0.0.1:8080; or FAIRWAY_LISTEN). "
+        "On an\n"
+        "                             address that is not loopback every client needs an API key\n"
+        "      --state FOLDER         where state is kept ($XDG_STATE_HOME/fairway; or "
+        "FAIRWAY_STATE)\n"
+        "      --demo FILE.gguf       serve this file as the model `chat`\n"
+        "  -d, --detach               return when the models are ready; `fairway down` stops it\n"
+        "  -q, --quiet                no access log\n"
+        "      --tls-cert FILE, --tls-key FILE   serve https; SIGHUP loads them anew\n"
+        "      --log-format FORMAT    logfmt (default) or json\n"
+        "      --log-level LEVEL      debug, info (default), warn or error\n\n"
+        "Ctrl-C lets running requests end, then stops the models too; twice cuts requests off.\n",
+    .run = run,
+};

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The admin API on the socket file of the state folder: who may open the file may do everything. docs/controller.md lists it.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/api_error.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "controller/admin_internal.h"
+#include "store/store.h"
+
+/* ---- answers ---- */
+
+void admin_fail(struct http_exchange *x, const struct err *err)
+{
+    const struct http_header headers[] = {{STR("content-type"), STR("application/json")}};
+    const struct api_error e = {.status = err_http_status(err->code),
+                                .message = str_from(err->message)};
+    struct buf body;
+    buf_init(&body, 64 * 1024);
+    api_error_write(&e, &body);
+    http_respond(x, e.status, headers, ARRAY_LEN(headers), buf_str(&body));
+    buf_fini(&body);
+}
+
+void admin_begin(struct admin_reply *r)
+{
+    buf_init(&r->text, ADMIN_REPLY_MAX);
+    json_writer_init(&r->json, &r->text, 0);
+}
+
+void admin_send(struct admin_reply *r, struct http_exchange *x, int status)
+{
+    const struct http_header headers[] = {{STR("content-type"), STR("application/json")}};
+    struct err err;
+    if (r->text.error) {
+        err_set(&err, ERR_TOO_BIG, "the answer is over %d MiB", ADMIN_REPLY_MAX >> 20);
+        admin_fail(x, &err);
+    } else {
+        http_respond(x, status, headers, ARRAY_LEN(headers), buf_str(&r->text));
+    }
+    buf_fini(&r->text);
+}
+
+/* ---- /v1/status ---- */
+
+static void put_text(struct json_writer *w, struct str key, const char *text)
+{
+    json_key(w, key);
+    json_str(w, str_from(text));
+}
+
+static void get_status(struct controller *c, struct http_exchange *x, struct str rest)
+{
+    struct admin_reply r;
+    char started[CLOCK_RFC3339_MAX];
+    admin_begin(&r);
+    json_object(&r.json);
+    put_text(&r.json, STR("version"), FAIRWAY_VERSION);
+    put_text(&r.json, STR("gateway"), c->gateway_url);
+    put_text(&r.json, STR("state"), c->state_dir);
+    put_text(&r.json, STR("started"), clock_rfc3339(c->started, started));
+    json_key(&r.json, STR("pid"));
+    json_int(&r.json, getpid());
+    json_end(&r.json);
+    admin_send(&r, x, 200);
+}
+
+/* ---- /v1/replicas ---- */
+
+static void put_number(struct json_writer *w, struct str key, uint64_t value)
+{
+    json_key(w, key);
+    json_u64(w, value);
+}
+
+static void put_replica(struct json_writer *w, const struct managed_replica *r)
+{
+    char since[CLOCK_RFC3339_MAX], log_path[PATH_MAX];
+    replica_log_path(r, log_path);
+    json_object(w);
+    put_number(w, STR("id"), r->id);
+    put_text(w, STR("model"), r->model->name);
+    put_text(w, STR("state"), replica_state_text(r->core.state));
+    put_text(w, STR("reason"), replica_reason_text(r->core.reason));
+    put_text(w, STR("since"), clock_rfc3339(clock_wall() - (clock_now() - r->core.since), since));
+    put_number(w, STR("pid"), r->process ? (uint64_t)process_pid(r->process) : 0);
+    put_number(w, STR("port"), r->port);
+    put_number(w, STR("memory"), r->process ? process_memory(r->process) : 0);
+    put_number(w, STR("restarts"), r->core.restarts);
+    put_number(w, STR("slots"), r->slots);
+    put_text(w, STR("log"), log_path);
+    json_end(w);
+}
+
+static void get_replicas(struct controller *c, struct http_exchange *x, struct str name)
+{
+    struct admin_reply r;
+    admin_begin(&r);
+    json_object(&r.json);
+    json_key(&r.json, STR("items"));
+    json_array(&r.json);
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        if (name.len && !str_eq(name, str_from(m->name)))
+            continue;
+        list_each(replica, &m->replicas, struct managed_replica, link)
+            put_replica(&r.json, replica);
+    }
+    json_end(&r.json);
+    json_end(&r.json);
+    admin_send(&r, x, 200);
+}
+
+/* ---- /v1/events ---- */
+
+enum { EVENTS_SHOWN = 200, EVENTS_ARENA_MAX = 4 * 1024 * 1024 };
+
+static void put_event(struct json_writer *w, const struct store_event *e)
+{
+    char at[CLOCK_RFC3339_MAX];
+    json_object(w);
+    put_text(w, STR("time"), clock_rfc3339(e->at, at));
+    json_key(w, STR("object"));
+    json_str(w, e->name);
+    json_key(w, STR("reason"));
+    json_str(w, e->reason);
+    json_key(w, STR("message"));
+    json_str(w, e->message);
+    json_end(w);
+}
+
+/* The oldest first, as people read. */
+static void get_events(struct controller *c, struct http_exchange *x, struct str name)
+{
+    struct store_event *events;
+    struct admin_reply r;
+    struct arena a;
+    struct err err;
+    size_t count;
+    arena_init(&a, EVENTS_ARENA_MAX);
+    int error =
+        store_list_events(c->store, &a, STR("Model"), name, EVENTS_SHOWN, &events, &count, &err);
+    if (error) {
+        admin_fail(x, &err);
+    } else {
+        admin_begin(&r);
+        json_object(&r.json);
+        json_key(&r.json, STR("items"));
+        json_array(&r.json);
+        while (count > 0)
+            put_event(&r.json, &events[--count]);
+        json_end(&r.json);
+        json_end(&r.json);
+        admin_send(&r, x, 200);
+    }
+    arena_fini(&a);
+}
+
+/* ---- the table of URLs ---- */
+
+static const struct {
+    struct str method, prefix;
+    bool exact;
+    void (*answer)(struct controller *c, struct http_exchange *x,
+                   struct str rest); /* rest: behind the prefix */
+} urls[] = {
+    {STR("GET"), STR("/v1/status"), true, get_status},
+    {STR("GET"), STR("/v1/replicas"), true, get_replicas},
+    {STR("GET"), STR("/v1/replicas/"), false, get_replicas},
+    {STR("GET"), STR("/v1/events"), true, get_events},
+    {STR("GET"), STR("/v1/events/"), false, get_events},
+    {STR("GET"), STR("/v1/logs/"), false, admin_get_log},
+    {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
+    {STR("POST"), STR("/v1/keys"), true, admin_post_key},
+    {STR("DELETE"), STR("/v1/keys/"), false, admin_delete_key},
+    {STR("GET"), STR("/apis/fairway.dev/v1/models"), true, admin_get_models},
+    {STR("GET"), STR("/apis/fairway.dev/v1/models/"), false, admin_get_model},
+    {STR("PUT"), STR("/apis/fairway.dev/v1/models/"), false, admin_put_model},
+    {STR("DELETE"), STR("/apis/fairway.dev/v1/models/"), false, admin_delete_model},
+    {STR("GET"), STR("/apis/fairway.dev/v1/nodes"), true, admin_get_nodes},
+};
+
+static void on_request(void *ctx, struct http_exchange *x)
+{
+    const struct http_request *r = http_exchange_request(x);
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        bool match =
+            urls[i].exact ? str_eq(r->path, urls[i].prefix) : str_starts(r->path, urls[i].prefix);
+        if (match && str_eq(r->method, urls[i].method)) {
+            urls[i].answer(ctx, x, str_sub(r->path, urls[i].prefix.len, r->path.len));
+            return;
+        }
+    }
+    struct err err;
+    err_set(&err, ERR_NOT_FOUND, "the admin API has nothing at %.*s %.*s", STR_ARG(r->method),
+            (int)MIN(r->path.len, (size_t)200), r->path.ptr);
+    admin_fail(x, &err);
+}
+
+static void on_departed(void *ctx, struct http_exchange *x)
+{
+    admin_log_departed(x);
+}
+
+static void on_writable(void *ctx, struct http_exchange *x)
+{
+    admin_log_writable(x);
+}
+
+int admin_start(struct controller *c, struct err *err)
+{
+    char host[PATH_MAX + 32];
+    struct http_limits limits = http_limits_default();
+    limits.connections_max = 256;
+    limits.body_max = 1024 * 1024; /* a manifest */
+    snprintf(host, sizeof(host), "unix:%s/admin.sock", c->state_dir);
+    const struct http_server_options options = {
+        .host = str_from(host),
+        .limits = limits,
+        .service = {.request = on_request,
+                    .departed = on_departed,
+                    .writable = on_writable,
+                    .ctx = c},
+    };
+    return http_server_new(c->loop, &options, &c->admin, err);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/controller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/managed.h"
+#include "runtime/local/log_file.h"
+#include "store/keys.h"
+
+#define LOG_ROTATE_PERIOD SEC(30)
+enum { LOG_SIZE_MAX = 16 * 1024 * 1024 };
+
+void event_note(struct controller *c, struct str object, const char *reason, const char *format,
+                ...)
+{
+    char message[ERR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    log_info("event", log_text("model", object), log_str("reason", reason),
+             log_str("message", message));
+    struct err err;
+    const struct store_event event = {
+        .at = clock_wall(),
+        .actor = STR("controller"),
+        .kind = STR("Model"),
+        .name = object,
+        .reason = str_from(reason),
+        .message = str_from(message),
+    };
+    if (store_add_event(c->store, &event, &err))
+        log_error("the event cannot be stored", log_str("error", err.message));
+}
+
+/* ---- the state folder ---- */
+
+static int make_folder(const char *path, struct err *err)
+{
+    char part[PATH_MAX];
+    snprintf(part, sizeof(part), "%s", path);
+    for (char *slash = part + 1; *slash; slash++) {
+        if (*slash != '/')
+            continue;
+        *slash = 0;
+        (void)mkdir(part, 0755); /* the last one tells */
+        *slash = '/';
+    }
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return err_set(err, err_from_errno(errno), "state folder %s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* One controller per state folder: the lock ends with the process, however it ends. */
+static int lock_folder(struct controller *c, struct err *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/lock", c->state_dir);
+    c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (c->lock_fd < 0)
+        return err_set(err, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    if (flock(c->lock_fd, LOCK_EX | LOCK_NB))
+        return err_set(
+            err, ERR_CONFLICT,
+            "Fairway is already running with the state folder %s; stop it with `fairway down`, "
+            "or give this one another --state",
+            c->state_dir);
+    return 0;
+}
+
+/* What marks the processes of this state folder: made once, kept in a file. */
+static int read_instance(struct controller *c, struct err *err)
+{
+    char path[PATH_MAX];
+    unsigned char bytes[REPLICA_TOKEN_LEN / 2];
+    snprintf(path, sizeof(path), "%s/instance", c->state_dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    ssize_t got = read(fd, c->instance, REPLICA_TOKEN_LEN);
+    if (got != REPLICA_TOKEN_LEN) {
+        CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            snprintf(c->instance + 2 * i, 3, "%02x", bytes[i]);
+        got = pwrite(fd, c->instance, REPLICA_TOKEN_LEN, 0);
+        if (fsync(fd))
+            got = -1;
+    }
+    c->instance[REPLICA_TOKEN_LEN] = 0;
+    close(fd);
+    return got == REPLICA_TOKEN_LEN ? 0 : err_set(err, ERR_IO, "%s cannot be written", path);
+}
+
+static int open_state(struct controller *c, struct err *err)
+{
+    char path[PATH_MAX];
+    int error = make_folder(c->state_dir, err);
+    snprintf(path, sizeof(path), "%s/log", c->state_dir);
+    if (!error)
+        error = make_folder(path, err);
+    if (!error)
+        error = lock_folder(c, err);
+    if (!error)
+        error = read_instance(c, err);
+    snprintf(path, sizeof(path), "%s/fairway.db", c->state_dir);
+    return error ? error : store_open(path, &c->store, err);
+}
+
+int controller_publish_keys(struct controller *c, struct err *err)
+{
+    struct key_table *keys;
+    int error = key_table_load(c->store, &keys, err);
+    if (!error)
+        c->options.publish_keys(c->options.ctx, keys);
+    return error;
+}
+
+/* ---- the loop ---- */
+
+static void on_wake(struct loop_timer *timer)
+{
+    reconcile(container_of(timer, struct controller, wake));
+}
+
+static void on_rotate(struct loop_timer *timer)
+{
+    struct controller *c = container_of(timer, struct controller, rotate);
+    char path[PATH_MAX];
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        list_each(r, &m->replicas, struct managed_replica, link)
+        {
+            replica_log_path(r, path);
+            (void)!log_file_rotate(path, LOG_SIZE_MAX); /* tried again next time */
+        }
+    }
+    loop_timer_start(c->loop, timer, LOG_ROTATE_PERIOD);
+}
+
+static void load_models(struct controller *c)
+{
+    struct arena arena;
+    struct resource **models;
+    size_t count = 0;
+    struct err err;
+    arena_init(&arena, SIZE_MAX);
+    if (store_list(c->store, &arena, &model_kind, &models, &count, &err))
+        log_error("the stored models cannot be read", log_str("error", err.message));
+    for (size_t i = 0; i < count; i++)
+        model_set(c, models[i]);
+    arena_fini(&arena);
+}
+
+static void on_begin(struct mail *mail)
+{
+    struct controller *c = container_of(mail, struct controller, begin);
+    load_models(c);
+    replicas_adopt(c);
+    loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);
+    reconcile(c);
+}
+
+static void admin_drained(void *arg)
+{
+    struct controller *c = arg;
+    c->admin_drained = true;
+    controller_if_all_ended(c);
+}
+
+static void on_stop(struct mail *mail)
+{
+    struct controller *c = container_of(mail, struct controller, stop);
+    c->stopping = true;
+    http_server_drain(c->admin, SEC(2), admin_drained, c);
+    reconcile(c);
+}
+
+void controller_if_all_ended(struct controller *c)
+{
+    if (!c->stopping || !c->admin_drained)
+        return;
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n))
+        if (!list_empty(&container_of(n, struct managed_model, node)->replicas))
+            return;
+    loop_stop(c->loop);
+}
+
+static void *run(void *arg)
+{
+    struct controller *c = arg;
+    loop_run(c->loop);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+int controller_start(const struct controller_options *options, struct controller **ret_controller,
+                     struct err *err)
+{
+    const struct http_client_options client = {
+        .idle_max = 1, .idle_timeout = SEC(30), .head_max = 32 * 1024};
+    struct controller *c = NEW(struct controller);
+    c->options = *options;
+    c->state_dir = mem_strdup(options->state_dir);
+    c->engine_path = mem_strdup(options->engine_path);
+    c->gateway_url = mem_strdup(options->gateway_url);
+    c->lock_fd = -1;
+    c->started = clock_wall();
+    c->wake.fire = on_wake;
+    c->rotate.fire = on_rotate;
+    c->begin.deliver = on_begin;
+    c->stop.deliver = on_stop;
+    map_init(&c->models);
+    c->loop = loop_new();
+    c->client = http_client_new(c->loop, &client);
+    int error = open_state(c, err);
+    if (!error)
+        error = controller_publish_keys(c, err);
+    if (!error)
+        error = admin_start(c, err);
+    if (error) {
+        controller_free(c);
+        return error;
+    }
+    loop_post(c->loop, &c->begin);
+    error = pthread_create(&c->thread, NULL, run, c);
+    CHECK(!error);
+    *ret_controller = c;
+    return 0;
+}
+
+void controller_stop(struct controller *c)
+{
+    loop_post(c->loop, &c->stop);
+    pthread_join(c->thread, NULL);
+}
+
+void controller_free(struct controller *c)
+{
+    if (!c)
+        return;
+    for (struct map_node *n = map_next(&c->models, NULL), *next; n; n = next) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        next = map_next(&c->models, n);
+        map_remove(&c->models, n);
+        wish_fini(&m->wish);
+        mem_free(m->name);
+        mem_free(m);
+    }
+    map_fini(&c->models);
+    loop_timer_stop(&c->wake);
+    loop_timer_stop(&c->rotate);
+    http_server_free(c->admin);
+    http_client_free(c->client);
+    loop_free(c->loop);
+    store_close(c->store);
+    if (c->lock_fd >= 0)
+        close(c->lock_fd);
+    mem_free(c->state_dir);
+    mem_free(c->engine_path);
+    mem_free(c->gateway_url);
+    mem_free(c);
+}

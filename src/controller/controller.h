@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control plane on one machine: keeps what runs equal to what was asked for.
+ *
+ * One thread with one loop holds the desired state (SQLite), the replicas as child processes, their probes, and the admin API
+ * on a socket file. What to do is decided by core/plan; this service carries it out. Every change of the set of ready replicas
+ * is published as a routes snapshot.
+ *
+ *   admin API --put/scale/delete--> store --> reconcile --> spawn, drain, kill
+ *                                               ^  |
+ *           exits, probes, timers --------------+  +--> routes snapshot (publish)
+ *
+ * After a restart live processes are found by their mark (FAIRWAY_REPLICA in the environment) and adopted without a reload;
+ * marked processes that nobody owns are ended.
+ *
+ * Ownership: the controller owns its store, its processes and its thread. Thread rule: the functions below from one thread;
+ * `publish` and `publish_keys` are called on the controller's thread (the first keys inside controller_start).
+ */
+#ifndef FAIRWAY_CONTROLLER_H
+#define FAIRWAY_CONTROLLER_H
+
+#include "api/routes.h"
+#include "base/err.h"
+#include "core/plan/replica.h"
+
+struct controller;
+struct key_table;
+struct metrics;
+
+struct controller_options {
+    const char *state_dir;   /* made if it is not there; one controller at a time */
+    const char *engine_path; /* of fairway-engine */
+    const char *gateway_url; /* for `fairway get status` and chat */
+    struct metrics *metrics; /* borrow */
+    struct replica_rules rules;
+    void (*publish)(void *ctx, struct routes *take_routes);
+    void (*publish_keys)(void *ctx, struct key_table *take_keys);
+    void *ctx;
+};
+
+[[nodiscard]] int controller_start(const struct controller_options *options,
+                                   struct controller **ret_controller, struct err *err);
+
+/* Ends every replica (drain, then kill) and the thread. Returns when all processes are gone. */
+void controller_stop(struct controller *c);
+void controller_free(struct controller *c); /* after controller_stop */
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller's own picture of models and replicas. Internal to src/controller.
+ *
+ * Invariants: a managed model is in controller.models as long as it is in the store or has a replica; a replica has a
+ * process exactly while core/plan says so (replica_has_process).
+ * Thread rule: on the controller's loop.
+ */
+#ifndef FAIRWAY_CONTROLLER_MANAGED_H
+#define FAIRWAY_CONTROLLER_MANAGED_H
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "controller/controller.h"
+#include "controller/wish.h"
+#include "core/plan/plan.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "runtime/local/process.h"
+
+struct store;
+
+enum { REPLICA_TOKEN_LEN = 32 };
+
+struct managed_model {
+    struct map_node node; /* by name */
+    struct controller *controller;
+    char *name; /* own */
+    struct wish wish;
+    bool deleted;                  /* gone from the store; replicas are ending */
+    bool cannot_run;               /* wish_read failed: `problem` says why */
+    struct list replicas;          /* of managed_replica, the oldest first */
+    char problem[ERR_MESSAGE_MAX]; /* why it is not as wished; "" when nothing is in the way */
+};
+
+struct managed_replica {
+    struct list link; /* in model->replicas */
+    struct managed_model *model;
+    uint64_t id; /* of this place among the model's replicas; kept over restarts of its process */
+    uint64_t revision;
+    uint64_t memory; /* bytes that its process is reckoned with */
+    struct replica core;
+    struct replica_rules rules;
+    struct loop_timer probe_timer;
+    struct http_call *probe; /* running, or NULL */
+    int probe_status;
+    struct process *process; /* own; NULL: none */
+    uint64_t run; /* id of the present process, for routes: a new process is a new replica */
+    uint16_t port;
+    unsigned slots;
+    char token[REPLICA_TOKEN_LEN + 1];
+};
+
+struct controller {
+    struct controller_options options;
+    char *state_dir, *engine_path, *gateway_url; /* own */
+    int lock_fd;
+    struct store *store;
+    pthread_t thread;
+    struct loop *loop;
+    struct http_client *client;
+    struct http_server *admin;
+    struct map models; /* of managed_model */
+    struct loop_timer wake, rotate;
+    struct mail begin, stop;
+    uint64_t routes_version;
+    uint64_t next_id; /* of replicas and runs; never used twice */
+    bool reconciling, again, stopping, admin_drained;
+    nsec started;                         /* wall clock */
+    char instance[REPLICA_TOKEN_LEN + 1]; /* of this state folder: marks its processes */
+};
+
+/* ---- reconcile.c ---- */
+struct managed_model *model_find(struct controller *c, struct str name);
+void model_set(struct controller *c, const struct resource *stored); /* reconcile follows */
+void model_remove(struct controller *c,
+                  struct str name);   /* it was deleted from the store; reconcile follows */
+void reconcile(struct controller *c); /* carries out what the plan says, publishes */
+size_t count_replicas(const struct managed_model *m, enum replica_state state);
+
+/* ---- replicas.c ---- */
+struct managed_replica *replica_new(struct managed_model *m);
+void replica_free(struct managed_replica *r); /* it has no process */
+void replica_act(struct managed_replica *r, enum replica_action action);
+void replicas_adopt(struct controller *c); /* live processes of an earlier controller */
+void replica_log_path(const struct managed_replica *r, char path[PATH_MAX]);
+
+/* ---- admin.c ---- */
+[[nodiscard]] int admin_start(struct controller *c, struct err *err);
+
+/* ---- controller.c ---- */
+/* Stores the event and logs it. */
+void event_note(struct controller *c, struct str object, const char *reason, const char *format,
+                ...) PRINTF_LIKE(4, 5);
+[[nodiscard]] int controller_publish_keys(struct controller *c, struct err *err);
+void controller_if_all_ended(struct controller *c);
+
+#endif

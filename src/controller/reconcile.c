@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Desired against observed: asks core/plan, carries out, publishes routes. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "controller/managed.h"
+#include "core/route/route.h"
+
+#include <stdio.h>
+
+enum { SURGE = 1 };
+
+struct managed_model *model_find(struct controller *c, struct str name)
+{
+    struct map_node *node = map_find(&c->models, name);
+    return node ? container_of(node, struct managed_model, node) : NULL;
+}
+
+static struct managed_model *model_new(struct controller *c, struct str name)
+{
+    struct managed_model *m = NEW(struct managed_model);
+    m->controller = c;
+    m->name = mem_alloc(name.len + 1);
+    memcpy(m->name, name.ptr, name.len);
+    list_init(&m->replicas);
+    map_insert(&c->models, str_from(m->name), &m->node);
+    return m;
+}
+
+static void model_free(struct managed_model *m)
+{
+    CHECK(list_empty(&m->replicas));
+    map_remove(&m->controller->models, &m->node);
+    wish_fini(&m->wish);
+    mem_free(m->name);
+    mem_free(m);
+}
+
+void model_set(struct controller *c, const struct resource *stored)
+{
+    struct wish wish;
+    struct err err = {0};
+    int error = wish_read(&wish, stored, c->engine_path, &err);
+    struct str name = wish.model->resource.metadata.name;
+    struct managed_model *m = model_find(c, name);
+    if (!m)
+        m = model_new(c, name);
+    wish_fini(&m->wish);
+    m->wish = wish;
+    m->deleted = false;
+    m->cannot_run = error != 0;
+    snprintf(m->problem, sizeof(m->problem), "%s", error ? err.message : "");
+    if (error)
+        event_note(c, name, "CannotRun", "%s", err.message);
+}
+
+void model_remove(struct controller *c, struct str name)
+{
+    struct managed_model *m = model_find(c, name);
+    if (m)
+        m->deleted = true;
+}
+
+size_t count_replicas(const struct managed_model *m, enum replica_state state)
+{
+    size_t count = 0;
+    list_each(r, &m->replicas, struct managed_replica, link) count += r->core.state == state;
+    return count;
+}
+
+/* ---- the plan ---- */
+
+static uint64_t reserved_memory(struct controller *c)
+{
+    uint64_t sum = 0;
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        list_each(r, &m->replicas, struct managed_replica, link) sum +=
+            replica_has_process(&r->core) ? r->memory : 0;
+    }
+    return sum;
+}
+
+/* Adds as many as fit; what does not fit is said and tried again at the next change. */
+static void add_replicas(struct managed_model *m, unsigned count)
+{
+    uint64_t reserved = reserved_memory(m->controller);
+    struct err err;
+    m->problem[0] = 0;
+    for (; count > 0; count--) {
+        if (wish_check_memory(&m->wish, reserved, &err)) {
+            snprintf(m->problem, sizeof(m->problem), "%s", err.message);
+            event_note(m->controller, str_from(m->name), "DoesNotFit", "%s", err.message);
+            return;
+        }
+        reserved += wish_memory(&m->wish);
+        replica_new(m);
+    }
+}
+
+static void plan(struct managed_model *m, nsec now)
+{
+    struct plan_replica planned[ROUTE_REPLICAS_MAX * 2];
+    size_t count = 0;
+    list_each(r, &m->replicas, struct managed_replica, link)
+    {
+        CHECK(count < ARRAY_LEN(planned));
+        planned[count++] = (struct plan_replica){r->revision, r->id, &r->core};
+    }
+    const struct plan_wish wish = {
+        .revision = m->wish.revision,
+        .desired =
+            m->cannot_run ? 0 : (unsigned)MIN(m->wish.model->spec.replicas, ROUTE_REPLICAS_MAX),
+        .surge = SURGE,
+        .deleted = m->deleted || m->controller->stopping,
+    };
+    if (m->cannot_run &&
+        !wish.deleted) /* a wish that cannot be carried out leaves what runs alone */
+        return;
+    unsigned missing = plan_model(&wish, planned, count, now);
+    if (missing)
+        add_replicas(m, missing);
+}
+
+/* Carries out what each replica's state asks for; the earliest time to look again. */
+static nsec act(struct managed_model *m, nsec now)
+{
+    nsec wake = NSEC_NEVER;
+    list_each(r, &m->replicas, struct managed_replica, link)
+    {
+        enum replica_action action;
+        while ((action = replica_next(&r->core, &r->rules, now)) != REPLICA_NOTHING)
+            replica_act(r, action);
+        wake = MIN(wake, replica_wake_at(&r->core, &r->rules));
+        if (r->core.state == REPLICA_STOPPED)
+            replica_free(r);
+    }
+    return wake;
+}
+
+/* ---- routes ---- */
+
+static void add_routes(struct routes *routes, const struct managed_model *m)
+{
+    const struct model_spec *spec = &m->wish.model->spec;
+    struct routes_model *model = routes_add_model(routes, str_from(m->name));
+    model->expecting = spec->replicas > 0 && !m->cannot_run;
+    model->queue_max_length = (size_t)spec->queue.max_length;
+    model->queue_max_wait = spec->queue.max_wait;
+    model->created = m->controller->started / NSEC_PER_SEC;
+    for (size_t i = 0; i < spec->traffic.aliases.count; i++)
+        routes_add_alias(routes, model, spec->traffic.aliases.items[i]);
+    list_each(r, &m->replicas, struct managed_replica, link)
+    {
+        if (r->core.state != REPLICA_READY)
+            continue;
+        struct routes_replica *replica =
+            routes_add_replica(routes, model, r->run, STR("127.0.0.1"), r->port);
+        replica->slots = r->slots;
+    }
+}
+
+static void publish(struct controller *c)
+{
+    struct routes *routes = routes_new(++c->routes_version);
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        const struct managed_model *m = container_of(n, struct managed_model, node);
+        if (!m->deleted)
+            add_routes(routes, m);
+    }
+    c->options.publish(c->options.ctx, routes);
+}
+
+static nsec reconcile_models(struct controller *c)
+{
+    nsec now = clock_now(), wake = NSEC_NEVER;
+    for (struct map_node *n = map_next(&c->models, NULL), *next; n; n = next) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        next = map_next(&c->models, n);
+        plan(m, now);
+    }
+    /* Before a replica is told to end, the gateways have stopped sending to it. */
+    publish(c);
+    for (struct map_node *n = map_next(&c->models, NULL), *next; n; n = next) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        next = map_next(&c->models, n);
+        wake = MIN(wake, act(m, now));
+        if (m->deleted && list_empty(&m->replicas))
+            model_free(m);
+    }
+    return wake;
+}
+
+void reconcile(struct controller *c)
+{
+    nsec wake = NSEC_NEVER;
+    c->again = true;
+    if (c->reconciling) /* called by what it does itself: it goes round once more */
+        return;
+    c->reconciling = true;
+    while (c->again) {
+        c->again = false;
+        wake = reconcile_models(c);
+    }
+    c->reconciling = false;
+    if (wake == NSEC_NEVER)
+        loop_timer_stop(&c->wake);
+    else
+        loop_timer_start(c->loop, &c->wake, MAX(wake - clock_now(), 0));
+    controller_if_all_ended(c);
+}

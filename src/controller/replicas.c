@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replicas as processes: start, probe, end, adopt. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/managed.h"
+#include "store/store.h"
+
+#define PROBE_PERIOD_STARTING MSEC(100) /* a model that has loaded is used at once */
+#define PROBE_TIMEOUT         SEC(5)
+
+/* The mark by which a replica's process is known: "INSTANCE:TOKEN". */
+#define MARK "FAIRWAY_REPLICA"
+
+extern char **environ;
+
+static void on_probe_timer(struct loop_timer *timer);
+
+void replica_log_path(const struct managed_replica *r, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/log/%s-%llu.log", r->model->controller->state_dir, r->model->name,
+             (unsigned long long)r->id);
+}
+
+static struct replica_rules rules_of(const struct managed_model *m)
+{
+    struct replica_rules rules = m->controller->options.rules;
+    rules.startup_timeout = m->wish.model->spec.probes.startup;
+    rules.failure_threshold = (unsigned)m->wish.model->spec.probes.failures;
+    return rules;
+}
+
+struct managed_replica *replica_new(struct managed_model *m)
+{
+    struct managed_replica *r = NEW(struct managed_replica);
+    r->model = m;
+    r->id = ++m->controller->next_id;
+    r->revision = m->wish.revision;
+    r->memory = wish_memory(&m->wish);
+    r->rules = rules_of(m);
+    r->probe_timer.fire = on_probe_timer;
+    replica_init(&r->core, clock_now());
+    list_append(&m->replicas, &r->link);
+    return r;
+}
+
+static void forget_process(struct managed_replica *r)
+{
+    loop_timer_stop(&r->probe_timer);
+    if (r->probe)
+        http_call_cancel(r->probe);
+    r->probe = NULL;
+    process_release(r->process);
+    r->process = NULL;
+}
+
+void replica_free(struct managed_replica *r)
+{
+    CHECK(!replica_has_process(&r->core));
+    forget_process(r);
+    list_remove(&r->link);
+    mem_free(r);
+}
+
+/* ---- what happens to a process ---- */
+
+static void forget(struct controller *c, uint64_t run)
+{
+    char id[24];
+    struct err err;
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)run);
+    if (store_delete_replica(c->store, str_from(id), &err) && err.code != ERR_NOT_FOUND)
+        log_error("the stored replica cannot be deleted", log_str("error", err.message));
+}
+
+static void on_exited(void *ctx, const struct process_end *end)
+{
+    struct managed_replica *r = ctx;
+    struct controller *c = r->model->controller;
+    bool asked = r->core.state == REPLICA_DRAINING;
+    char text[PROCESS_END_TEXT_MAX];
+    process_end_text(end, text);
+    event_note(c, str_from(r->model->name), asked ? "Stopped" : "Exited",
+               "replica %llu: process %d %s%s", (unsigned long long)r->id,
+               (int)process_pid(r->process), asked ? "" : "ended by itself: ", text);
+    forget_process(r);
+    forget(c, r->run);
+    replica_exited(&r->core, &r->rules, clock_now());
+    reconcile(c);
+}
+
+static void on_probe_head(void *ctx, int status, const struct http_headers *headers)
+{
+    struct managed_replica *r = ctx;
+    r->probe_status = status;
+}
+
+static void on_probe_body(void *ctx, struct str bytes)
+{
+}
+
+static void on_probe_done(void *ctx, int error)
+{
+    struct managed_replica *r = ctx;
+    enum replica_state before = r->core.state;
+    r->probe = NULL;
+    replica_probed(&r->core, &r->rules, !error && r->probe_status == 200, clock_now());
+    bool starting = r->core.state == REPLICA_STARTING;
+    loop_timer_start(r->model->controller->loop, &r->probe_timer,
+                     starting ? PROBE_PERIOD_STARTING : r->model->wish.model->spec.probes.period);
+    if (r->core.state != before) {
+        event_note(r->model->controller, str_from(r->model->name),
+                   r->core.state == REPLICA_READY ? "Ready" : "Unready", "replica %llu: %s",
+                   (unsigned long long)r->id, replica_reason_text(r->core.reason));
+        reconcile(r->model->controller);
+    }
+}
+
+static void on_probe_timer(struct loop_timer *timer)
+{
+    struct managed_replica *r = container_of(timer, struct managed_replica, probe_timer);
+    const struct http_call_request request = {
+        .host = STR("127.0.0.1"),
+        .port = r->port,
+        .method = STR("GET"),
+        .target = STR("/ready"),
+        .connect_timeout = PROBE_TIMEOUT,
+        .head_timeout = PROBE_TIMEOUT,
+        .idle_timeout = PROBE_TIMEOUT,
+    };
+    const struct http_call_events events = {on_probe_head, on_probe_body, on_probe_done, r};
+    r->probe_status = 0;
+    r->probe = http_call_start(r->model->controller->client, &request, &events);
+}
+
+/* ---- start ---- */
+
+/* A port that is free now; the engine binds it a moment later. If somebody else was quicker it exits and is started on another. */
+static uint16_t free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    if (bind(fd, (struct sockaddr *)&address, size) ||
+        getsockname(fd, (struct sockaddr *)&address, &size))
+        address.sin_port = 0;
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void new_token(char token[REPLICA_TOKEN_LEN + 1])
+{
+    unsigned char bytes[REPLICA_TOKEN_LEN / 2];
+    CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static int remember(struct managed_replica *r, struct err *err)
+{
+    char id[24];
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)r->run);
+    const struct store_replica row = {
+        .id = str_from(id),
+        .model = str_from(r->model->name),
+        .revision = r->revision,
+        .slots = r->slots,
+        .token = str_from(r->token),
+        .port = r->port,
+        .pid = r->process ? process_pid(r->process) : 0,
+        .pid_start_time = r->process ? process_start_time(r->process) : 0,
+        .started_at = clock_wall(),
+    };
+    return store_put_replica(r->model->controller->store, &row, err);
+}
+
+/* "{port}" in an argument becomes the port; if it is in none, "--port N" is added. */
+static const char **build_argv(const struct managed_replica *r, struct arena *a)
+{
+    const char *const *args = r->model->wish.args;
+    size_t count = 0, placed = 0;
+    while (args[count])
+        count++;
+    const char **argv = arena_array(a, count + 3, sizeof(char *));
+    for (size_t i = 0; i < count; i++) {
+        struct str arg = str_from(args[i]);
+        size_t at = str_find(arg, STR("{port}"));
+        argv[i] = arg.ptr;
+        if (at == arg.len)
+            continue;
+        struct str rest = str_sub(arg, at + 6, arg.len);
+        argv[i] = arena_printf(a, "%.*s%u%.*s", (int)at, arg.ptr, r->port, STR_ARG(rest)).ptr;
+        placed++;
+    }
+    if (!placed) {
+        argv[count] = "--port";
+        argv[count + 1] = arena_printf(a, "%u", r->port).ptr;
+    }
+    return argv;
+}
+
+/* Ours, then the model's, then the mark. Of two with one name getenv finds the first: the later ones go in front. */
+static const char **build_env(const struct managed_replica *r, struct arena *a)
+{
+    const char *const *wished = r->model->wish.env;
+    size_t ours = 0, count = 0, n = 0;
+    while (environ[ours])
+        ours++;
+    while (wished[count])
+        count++;
+    const char **env = arena_array(a, ours + count + 2, sizeof(char *));
+    env[n++] = arena_printf(a, MARK "=%s:%s", r->model->controller->instance, r->token).ptr;
+    for (size_t i = 0; i < count; i++)
+        env[n++] = wished[i];
+    for (size_t i = 0; i < ours; i++)
+        if (!str_starts(str_from(environ[i]), STR(MARK "=")))
+            env[n++] = environ[i];
+    return env;
+}
+
+static int spawn(struct managed_replica *r, struct err *err)
+{
+    const struct wish *wish = &r->model->wish;
+    struct controller *c = r->model->controller;
+    char log_path[PATH_MAX];
+    struct arena a;
+    r->revision = wish->revision;
+    r->memory = wish_memory(wish);
+    r->rules = rules_of(r->model);
+    r->run = ++c->next_id;
+    r->port = free_port();
+    r->slots = (unsigned)wish->model->spec.engine.max_concurrent_requests;
+    new_token(r->token);
+    /* Stored before it runs: a crash of ours in between leaves a process that its mark tells. */
+    int error = remember(r, err);
+    if (error)
+        return error;
+    replica_log_path(r, log_path);
+    arena_init(&a, SIZE_MAX);
+    const struct process_spec spec = {
+        .argv = build_argv(r, &a),
+        .env = build_env(r, &a),
+        .log_path = log_path,
+        .memory_max = (uint64_t)wish->model->spec.resources.memory,
+    };
+    const struct process_events events = {on_exited, r};
+    error = process_spawn(c->loop, &spec, &events, &r->process, err);
+    arena_fini(&a);
+    return error ? error : remember(r, err);
+}
+
+static void start(struct managed_replica *r)
+{
+    struct controller *c = r->model->controller;
+    struct err err;
+    if (spawn(r, &err)) {
+        event_note(c, str_from(r->model->name), "StartFailed", "replica %llu: %s",
+                   (unsigned long long)r->id, err.message);
+        replica_spawn_failed(&r->core, &r->rules, clock_now());
+        return;
+    }
+    replica_spawned(&r->core, clock_now());
+    event_note(c, str_from(r->model->name), "Started", "replica %llu: process %d on port %u",
+               (unsigned long long)r->id, (int)process_pid(r->process), r->port);
+    loop_timer_start(c->loop, &r->probe_timer, PROBE_PERIOD_STARTING);
+}
+
+void replica_act(struct managed_replica *r, enum replica_action action)
+{
+    switch (action) {
+    case REPLICA_SPAWN:
+        start(r);
+        break;
+    case REPLICA_TERMINATE:
+        process_signal(r->process, SIGTERM);
+        break;
+    case REPLICA_KILL:
+        event_note(r->model->controller, str_from(r->model->name), "Killed", "replica %llu: %s",
+                   (unsigned long long)r->id,
+                   r->core.state == REPLICA_DRAINING ? "did not end within its drain time"
+                                                     : "not ready for too long");
+        process_signal(r->process, SIGKILL);
+        break;
+    case REPLICA_NOTHING:
+        break;
+    }
+}
+
+/* ---- adoption ---- */
+
+struct adoption {
+    struct controller *c;
+    const struct store_replica *rows;
+    size_t count;
+};
+
+static uint64_t run_of(const struct store_replica *row)
+{
+    uint64_t run = 0;
+    return str_to_u64(row->id, &run) ? 0 : run;
+}
+
+static const struct store_replica *row_of(const struct adoption *a, struct str token)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (str_eq(a->rows[i].token, token))
+            return &a->rows[i];
+    return NULL;
+}
+
+static int adopt(struct controller *c, const struct store_replica *row, pid_t pid,
+                 uint64_t start_time)
+{
+    struct managed_model *m = model_find(c, row->model);
+    if (!m || m->deleted)
+        return ERR_NOT_FOUND;
+    struct managed_replica *r = replica_new(m);
+    const struct process_events events = {on_exited, r};
+    struct err err;
+    int error = process_adopt(c->loop, pid, start_time, &events, &r->process, &err);
+    if (error) {
+        replica_free(r);
+        return error;
+    }
+    r->run = run_of(row);
+    r->revision = row->revision;
+    r->port = (uint16_t)row->port;
+    r->slots = row->slots;
+    snprintf(r->token, sizeof(r->token), "%.*s", STR_ARG(row->token));
+    replica_adopted(&r->core, clock_now());
+    loop_timer_start(c->loop, &r->probe_timer, 0);
+    event_note(c, row->model, "Adopted", "replica %llu: process %d on port %u",
+               (unsigned long long)r->id, (int)pid, r->port);
+    return remember(r, &err);
+}
+
+/* The token of a mark of ours; ptr NULL for another Fairway's. */
+static struct str own_token(const struct controller *c, struct str mark)
+{
+    struct str instance = str_from(c->instance);
+    if (!str_starts(mark, instance) || mark.len <= instance.len || mark.ptr[instance.len] != ':')
+        return STR_NONE;
+    return str_sub(mark, instance.len + 1, mark.len);
+}
+
+static void adopt_if_stored(void *ctx, pid_t pid, uint64_t start_time, struct str mark)
+{
+    const struct adoption *a = ctx;
+    struct str token = own_token(a->c, mark);
+    const struct store_replica *row = token.ptr ? row_of(a, token) : NULL;
+    /* Its children carry the mark too. No pid: we crashed between starting it and writing that down. */
+    if (row && (row->pid == 0 || row->pid == pid))
+        (void)!adopt(a->c, row, pid, start_time);
+}
+
+static bool is_owned(const struct controller *c, struct str token)
+{
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        list_each(r, &m->replicas, struct managed_replica,
+                  link) if (str_eq(str_from(r->token), token)) return true;
+    }
+    return false;
+}
+
+static void end_if_orphan(void *ctx, pid_t pid, uint64_t start_time, struct str mark)
+{
+    const struct adoption *a = ctx;
+    struct str token = own_token(a->c, mark);
+    if (!token.ptr || is_owned(a->c, token))
+        return;
+    log_warn("ending a process that nobody owns", log_int("pid", pid));
+    process_kill(pid, start_time);
+}
+
+void replicas_adopt(struct controller *c)
+{
+    struct arena arena;
+    struct adoption a = {.c = c};
+    struct store_replica *rows;
+    struct err err;
+    arena_init(&arena, SIZE_MAX);
+    if (store_list_replicas(c->store, &arena, &rows, &a.count, &err))
+        log_error("the stored replicas cannot be read", log_str("error", err.message));
+    else
+        a.rows = rows;
+    for (size_t i = 0; i < a.count; i++)
+        c->next_id = MAX(c->next_id, run_of(&rows[i]));
+    process_scan(STR(MARK), adopt_if_stored, &a);
+    process_scan(STR(MARK), end_if_orphan, &a);
+    for (size_t i = 0; i < a.count; i++) /* of processes that have ended meanwhile */
+        if (!is_owned(c, rows[i].token))
+            forget(c, run_of(&rows[i]));
+    arena_fini(&arena);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/wish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { WISH_ARENA_MAX = 4 * 1024 * 1024, EXTRA_ARGS = 16, EXTRA_ENV = 8 };
+
+#define GIB ((double)(1 << 30))
+
+/* ---- the command ---- */
+
+struct list_of_text {
+    const char **items;
+    size_t count, cap;
+};
+
+static void push(struct list_of_text *l, struct str text)
+{
+    CHECK(l->count + 1 < l->cap); /* one stays NULL */
+    l->items[l->count++] = text.ptr;
+}
+
+static void push_all(struct list_of_text *l, const struct schema_strings *texts, size_t from)
+{
+    for (size_t i = from; i < texts->count; i++)
+        push(l, texts->items[i]);
+}
+
+static bool begins_with_dash(struct str s)
+{
+    return s.len > 0 && s.ptr[0] == '-';
+}
+
+static int local_path(const struct model_spec *spec, struct str *ret_path, struct err *err)
+{
+    if (!str_starts(spec->source.uri, STR("file://")))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "source %.*s: this machine's runtime reads file:// only; download the model "
+                       "and give its path",
+                       STR_ARG(spec->source.uri));
+    *ret_path = str_sub(spec->source.uri, 7, spec->source.uri.len);
+    return 0;
+}
+
+static int check_file(struct wish *w, struct str path, struct err *err)
+{
+    struct stat st;
+    if (stat(path.ptr, &st))
+        return err_set(err, err_from_errno(errno), "model file %s: %s", path.ptr, strerror(errno));
+    if (!S_ISREG(st.st_mode) || access(path.ptr, R_OK))
+        return err_set(err, ERR_INVALID, "model file %s: not a file that can be read", path.ptr);
+    w->weights = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int build_args(struct wish *w, const char *engine_path, struct err *err)
+{
+    const struct model_spec *spec = &w->model->spec;
+    const struct schema_strings *args = &spec->engine.args;
+    struct list_of_text l = {.cap = spec->engine.command.count + args->count + EXTRA_ARGS};
+    struct str path = STR_NONE;
+    size_t from = 0;
+    int error = 0;
+    l.items = arena_array(&w->arena, l.cap, sizeof(char *));
+    if (!l.items)
+        return err_set(err, ERR_NO_MEMORY, "the command of the engine is too long");
+    push_all(&l, &spec->engine.command, 0);
+    switch (spec->engine.type) {
+    case MODEL_ENGINE_LLAMA:
+        error = local_path(spec, &path, err);
+        if (!error)
+            error = check_file(w, path, err);
+        if (!l.count)
+            push(&l, str_from(engine_path));
+        push(&l, STR("--model"));
+        push(&l, path);
+        break;
+    case MODEL_ENGINE_VLLM:
+        error = local_path(spec, &path, err);
+        if (!l.count) {
+            push(&l, STR("vllm"));
+            push(&l, STR("serve"));
+        }
+        push(&l, path);
+        push(&l, STR("--served-model-name"));
+        push(&l, w->model->resource.metadata.name);
+        break;
+    case MODEL_ENGINE_SIMULATE: /* the first argument may be the profile */
+        if (!l.count)
+            push(&l, str_from(engine_path));
+        push(&l, STR("--simulate"));
+        from = args->count && !begins_with_dash(args->items[0]);
+        push(&l, from ? args->items[0] : STR(""));
+        break;
+    case MODEL_ENGINE_CUSTOM:
+        if (!l.count)
+            return err_set(
+                err, ERR_UNSUPPORTED,
+                "the engine has an image but no command: this machine runs no containers");
+        break;
+    }
+    push_all(&l, args, from);
+    w->args = l.items;
+    return error;
+}
+
+/* The names that every engine of the field understands (docs/engine.md). */
+static int build_env(struct wish *w, struct err *err)
+{
+    const struct model_spec *spec = &w->model->spec;
+    size_t count = 0;
+    w->env = arena_array(&w->arena, spec->engine.env.count + EXTRA_ENV, sizeof(char *));
+    if (!w->env)
+        return err_set(err, ERR_NO_MEMORY, "the environment of the engine is too long");
+    w->env[count++] =
+        arena_printf(&w->arena, "MODEL_NAME=%.*s", STR_ARG(w->model->resource.metadata.name)).ptr;
+    w->env[count++] = arena_printf(&w->arena, "MAX_CONCURRENT_REQUESTS=%lld",
+                                   (long long)spec->engine.max_concurrent_requests)
+                          .ptr;
+    if (spec->engine.context_length)
+        w->env[count++] =
+            arena_printf(&w->arena, "MAX_MODEL_LEN=%lld", (long long)spec->engine.context_length)
+                .ptr;
+    for (size_t i = 0; i < spec->engine.env.count; i++) {
+        const struct schema_pair *pair = &spec->engine.env.items[i];
+        w->env[count++] =
+            arena_printf(&w->arena, "%.*s=%.*s", STR_ARG(pair->key), STR_ARG(pair->value)).ptr;
+    }
+    return 0;
+}
+
+/* A change of how many, how long to wait or under which further names needs no new process. */
+static uint64_t hash_of_what_runs(const struct model *model)
+{
+    struct model what_runs = *model;
+    struct json_writer writer;
+    struct buf text;
+    what_runs.spec.replicas = 1;
+    memset(&what_runs.spec.queue, 0, sizeof(what_runs.spec.queue));
+    memset(&what_runs.spec.traffic, 0, sizeof(what_runs.spec.traffic));
+    memset(&what_runs.spec.probes, 0, sizeof(what_runs.spec.probes));
+    buf_init(&text, WISH_ARENA_MAX);
+    json_writer_init(&writer, &text, 0);
+    resource_encode_spec(&what_runs.resource, &writer);
+    uint64_t hash = XXH3_64bits(text.ptr, text.len);
+    buf_fini(&text);
+    return hash;
+}
+
+/* A copy in the wish's own arena, by way of its text. */
+static struct model *copy_model(struct wish *w, const struct resource *stored)
+{
+    struct json_writer writer;
+    struct resource *copy;
+    struct json *tree;
+    struct buf text;
+    struct err err;
+    buf_init(&text, WISH_ARENA_MAX);
+    json_writer_init(&writer, &text, 0);
+    resource_encode(stored, &writer);
+    struct str kept = arena_dup(&w->arena, buf_str(&text));
+    buf_fini(&text);
+    int error = json_parse(&w->arena, kept, &tree, &err);
+    if (!error)
+        error = resource_decode(&w->arena, tree, &copy, &err);
+    CHECK(!error); /* the store holds only what is valid */
+    return model_from(copy);
+}
+
+int wish_read(struct wish *w, const struct resource *stored, const char *engine_path,
+              struct err *err)
+{
+    *w = (struct wish){0};
+    arena_init(&w->arena, WISH_ARENA_MAX);
+    w->model = copy_model(w, stored);
+    w->revision = hash_of_what_runs(w->model);
+    int error = build_env(w, err);
+    return error ? error : build_args(w, engine_path, err);
+}
+
+void wish_fini(struct wish *w)
+{
+    arena_fini(&w->arena);
+}
+
+/* ---- memory ---- */
+
+uint64_t wish_memory(const struct wish *w)
+{
+    return MAX(w->weights, (uint64_t)w->model->spec.resources.memory);
+}
+
+/* "MemTotal:   16384 kB" */
+static uint64_t meminfo_bytes(const char *line, const char *name)
+{
+    unsigned long long kib;
+    size_t len = strlen(name);
+    if (strncmp(line, name, len) != 0 || sscanf(line + len, ": %llu kB", &kib) != 1)
+        return 0;
+    return kib * 1024;
+}
+
+struct machine_memory machine_memory(void)
+{
+    struct machine_memory m = {0};
+    char line[128];
+    FILE *file = fopen("/proc/meminfo", "re");
+    while (file && fgets(line, sizeof(line), file)) {
+        m.total = m.total ? m.total : meminfo_bytes(line, "MemTotal");
+        m.available = m.available ? m.available : meminfo_bytes(line, "MemAvailable");
+    }
+    if (file)
+        fclose(file);
+    return m;
+}
+
+int wish_check_memory(const struct wish *w, uint64_t reserved, struct err *err)
+{
+    struct machine_memory m = machine_memory();
+    uint64_t need = wish_memory(w);
+    if (m.total == 0 || need == 0) /* unknown: try */
+        return 0;
+    /* Weights are mapped files, which the kernel calls available: so what is promised counts too. */
+    uint64_t unpromised = m.total > reserved ? m.total - reserved : 0;
+    uint64_t room = MIN(m.available, unpromised);
+    if (need <= room)
+        return 0;
+    return err_set(
+        err, ERR_UNAVAILABLE,
+        "a replica needs %.2f GiB (weights %.2f GiB, resources.memory %.2f GiB), and this "
+        "machine has %.2f GiB left (total %.2f GiB, available %.2f GiB, other replicas "
+        "need %.2f GiB); use a smaller model or fewer replicas",
+        (double)need / GIB, (double)w->weights / GIB, (double)w->model->spec.resources.memory / GIB,
+        (double)room / GIB, (double)m.total / GIB, (double)m.available / GIB,
+        (double)reserved / GIB);
+}

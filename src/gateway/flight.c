@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/flight.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/flight_internal.h"
+#include "gateway/reply.h"
+#include "observe/metrics.h"
+
+void flight_move(struct flight *f, enum flight_state to)
+{
+    static const unsigned moves[] = {
+        [FLIGHT_WAITING] = 1 << FLIGHT_CALLING | 1 << FLIGHT_ENDED,
+        [FLIGHT_CALLING] = 1 << FLIGHT_WAITING | 1 << FLIGHT_ANSWERING | 1 << FLIGHT_ENDED,
+        [FLIGHT_ANSWERING] = 1 << FLIGHT_ENDED,
+        [FLIGHT_ENDED] = 0,
+    };
+    CHECK(moves[f->state] >> to & 1);
+    f->state = to;
+}
+
+/* ---- towards the client ---- */
+
+void flight_send_head(struct flight *f, int status, struct str content_type)
+{
+    const struct http_header headers[] = {
+        {STR("content-type"), content_type},
+        {STR("x-request-id"), str_from(f->id)},
+        {STR("cache-control"), STR("no-cache")},
+        {STR("x-accel-buffering"), STR("no")}, /* a proxy in front must not hold events back */
+    };
+    f->head_sent = true;
+    f->status = status;
+    http_respond_begin(f->exchange, status, headers, ARRAY_LEN(headers));
+}
+
+static void send_bytes(struct flight *f, struct str bytes)
+{
+    f->bytes += bytes.len;
+    if (http_respond_write(f->exchange, bytes) && f->call)
+        http_call_pause(f->call);
+}
+
+void flight_send_chunk(struct flight *f, struct str events)
+{
+    nsec now = loop_now(f->worker->loop);
+    struct model_meters *m = flight_meters(f);
+    if (f->chunks++ == 0) {
+        f->first_chunk = now;
+        metric_observe(m->first_token, nsec_to_seconds(now - f->started));
+    } else {
+        metric_observe(m->inter_token, nsec_to_seconds(now - f->last_chunk));
+    }
+    f->last_chunk = now;
+    send_bytes(f, events);
+}
+
+void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body)
+{
+    const struct http_header headers[] = {
+        {STR("content-type"), content_type},
+        {STR("x-request-id"), str_from(f->id)},
+    };
+    f->status = status;
+    f->bytes = body.len;
+    http_respond(f->exchange, status, headers, ARRAY_LEN(headers), body);
+    f->exchange = NULL;
+}
+
+/* The head is out already: the error becomes the last event. */
+static void fail_in_stream(struct flight *f, const struct api_error *e)
+{
+    struct buf event;
+    buf_init(&event, 16 * 1024);
+    buf_put(&event, STR("data: "));
+    api_error_write(e, &event);
+    buf_put(&event, STR("\n\n"));
+    send_bytes(f, buf_str(&event));
+    buf_fini(&event);
+    http_respond_end(f->exchange);
+    f->exchange = NULL;
+}
+
+void flight_fail(struct flight *f, int status, struct str code, struct str message,
+                 nsec retry_after)
+{
+    const struct api_error e = {.status = status, .message = message, .code = code};
+    if (f->head_sent) {
+        fail_in_stream(f, &e);
+    } else {
+        f->status = status;
+        reply_error(f->exchange, &e, retry_after, str_from(f->id));
+        f->exchange = NULL;
+    }
+    flight_end(f);
+}
+
+/* ---- the pool's verdict ---- */
+
+static void on_reject(struct flight *f)
+{
+    const struct verdict *v = &f->ticket.verdict;
+    struct model_meters *m = flight_meters(f);
+    struct str name = model_pool_name(f->pool);
+    char message[256], waited[NSEC_TEXT_MAX];
+    nsec_format(v->decision.waited, waited);
+    switch (v->decision.code) {
+    case ERR_FULL:
+        metric_add(m->rejected_full, 1);
+        snprintf(message, sizeof(message),
+                 "The queue of model '%.*s' is full. Try again after the time in Retry-After.",
+                 STR_ARG(name));
+        flight_fail(f, 429, STR("queue_full"), str_from(message), v->retry_after);
+        break;
+    case ERR_TIMEOUT:
+        metric_add(m->rejected_timeout, 1);
+        snprintf(message, sizeof(message),
+                 "No replica of model '%.*s' became free within %s. Try again later.",
+                 STR_ARG(name), waited);
+        flight_fail(f, 503, STR("queue_timeout"), str_from(message), v->retry_after);
+        break;
+    default:
+        metric_add(m->rejected_unavailable, 1);
+        snprintf(message, sizeof(message),
+                 f->retries
+                     ? "Every replica of model '%.*s' that was tried failed. Try again later."
+                     : "Model '%.*s' has no replica that is ready. Try again later.",
+                 STR_ARG(name));
+        flight_fail(f, 503, STR("no_capacity"), str_from(message), v->retry_after);
+    }
+}
+
+static void on_verdict(struct ticket *t)
+{
+    struct flight *f = container_of(t, struct flight, ticket);
+    if (t->verdict.decision.kind == POOL_REJECT) {
+        on_reject(f);
+        return;
+    }
+    f->waited += t->verdict.decision.waited;
+    f->replica = t->verdict.decision.replica;
+    if (f->retries == 0)
+        metric_observe(flight_meters(f)->queue_wait, nsec_to_seconds(f->waited));
+    flight_call(f);
+}
+
+/* ---- begin and end ---- */
+
+static void on_keepalive(struct loop_timer *timer)
+{
+    struct flight *f = container_of(timer, struct flight, keepalive);
+    if (f->state == FLIGHT_ANSWERING)
+        return;
+    if (!f->head_sent)
+        flight_send_head(f, 200, STR("text/event-stream"));
+    send_bytes(f, STR(": waiting\n\n"));
+    loop_timer_start(f->worker->loop, timer, f->worker->options->keepalive);
+}
+
+static void free_flight(struct flight *f)
+{
+    buf_fini(&f->edited);
+    buf_fini(&f->held);
+    model_pool_unref(f->pool);
+    mem_free(f);
+}
+
+static void on_released(struct ticket *t)
+{
+    free_flight(container_of(t, struct flight, ticket));
+}
+
+static void access_log(const struct flight *f, nsec took)
+{
+    log_info("request", log_str("id", f->id), log_text("model", model_pool_name(f->pool)),
+             log_int("status", f->status), log_int("replica", (int64_t)f->replica),
+             log_dur("waited", f->waited),
+             log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
+             log_dur("took", took), log_int("chunks", (int64_t)f->chunks),
+             log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries));
+}
+
+/* Everything that both ends share: the answer given, and the client gone. */
+static void account(struct flight *f)
+{
+    nsec took = loop_now(f->worker->loop) - f->started;
+    flight_move(f, FLIGHT_ENDED);
+    loop_timer_stop(&f->keepalive);
+    metric_observe(flight_meters(f)->duration, nsec_to_seconds(took));
+    model_meters_count(flight_meters(f), f->status);
+    if (f->worker->options->access_log)
+        access_log(f, took);
+}
+
+void flight_end(struct flight *f)
+{
+    CHECK(!f->exchange && !f->call && f->ticket.request.state == POOL_OUT);
+    account(f);
+    free_flight(f);
+}
+
+void flight_departed(struct flight *f)
+{
+    f->exchange = NULL;
+    f->status = 499;
+    if (f->call)
+        http_call_cancel(f->call);
+    f->call = NULL;
+    account(f);
+    if (model_pool_cancel(f->pool, &f->ticket))
+        free_flight(f);
+}
+
+void flight_writable(struct flight *f)
+{
+    if (f->call)
+        http_call_resume(f->call);
+}
+
+void flight_start(struct worker *w, struct flight_request *take_request)
+{
+    struct flight *f = NEW(struct flight);
+    const struct routes_model *model = take_request->target->model;
+    f->worker = w;
+    f->exchange = take_request->exchange;
+    f->pool = model_pool_ref(take_request->target->pool);
+    f->upstream_path = take_request->upstream_path;
+    f->edited = take_request->take_body;
+    f->stream = take_request->stream;
+    f->started = http_exchange_started(f->exchange);
+    snprintf(f->id, sizeof(f->id), "req_%016llx", (unsigned long long)rng_u64(&w->rng));
+    buf_init(&f->held, FLIGHT_ANSWER_MAX);
+    http_exchange_set_data(f->exchange, f);
+    f->keepalive.fire = on_keepalive;
+    if (f->stream)
+        loop_timer_start(w->loop, &f->keepalive, w->options->keepalive);
+    f->ticket = (struct ticket){.home = w->loop, .deliver = on_verdict, .released = on_released};
+    f->ticket.request.entry = (struct queue_entry){
+        .band = QUEUE_BAND_NORMAL,
+        .tokens = take_request->tokens,
+        .deadline = nsec_after(clock_now(), model->queue_max_wait),
+    };
+    model_pool_submit(f->pool, &f->ticket);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by flight.c (states, client side) and flight_upstream.c (the call to a replica). */
+#ifndef FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
+#define FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
+
+#include "gateway/flight.h"
+#include "gateway/meters.h"
+
+enum flight_state { FLIGHT_WAITING, FLIGHT_CALLING, FLIGHT_ANSWERING, FLIGHT_ENDED };
+
+enum {
+    FLIGHT_ANSWER_MAX = 32 * 1024 * 1024, /* a whole answer that is held until complete: else 502 */
+    FLIGHT_EVENT_MAX = 4 * 1024 * 1024,   /* one event of a stream: else the stream breaks */
+    FLIGHT_ID_LEN = 20,                   /* "req_" and 16 hexadecimal digits */
+    FLIGHT_CONTENT_TYPE_MAX = 128,
+};
+
+struct flight {
+    struct ticket ticket;
+    struct worker *worker;
+    struct http_exchange *exchange; /* borrow; NULL after the client left */
+    struct model_pool *pool;        /* ref */
+    struct str upstream_path;
+    struct buf edited; /* own; see flight_request */
+    bool stream;
+    enum flight_state state;
+    bool head_sent; /* of the response to the client */
+    char id[FLIGHT_ID_LEN + 1];
+    struct loop_timer keepalive;
+
+    /* the present call */
+    struct http_call *call;
+    uint64_t replica;
+    int upstream_status;
+    bool upstream_stream; /* it answers with events */
+    char content_type[FLIGHT_CONTENT_TYPE_MAX];
+    struct buf held; /* own: an incomplete event, or an answer until complete */
+
+    /* for metrics and the access log */
+    nsec started, waited, first_chunk, last_chunk;
+    uint64_t chunks, bytes;
+    unsigned retries;
+    int status; /* answered; 499: the client left */
+};
+
+static inline struct model_meters *flight_meters(struct flight *f)
+{
+    return model_pool_meters(f->pool);
+}
+
+void flight_move(struct flight *f, enum flight_state to);
+
+/* flight.c: towards the client. */
+void flight_send_head(struct flight *f, int status, struct str content_type);
+void flight_send_chunk(struct flight *f, struct str events);
+void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body);
+void flight_fail(struct flight *f, int status, struct str code, struct str message,
+                 nsec retry_after);
+void flight_end(struct flight *f); /* the client has its answer: out of the pool's hands, freed */
+
+/* flight_upstream.c: towards the replica that the verdict names. */
+void flight_call(struct flight *f);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "gateway/flight_internal.h"
+#include "observe/metrics.h"
+
+/* Client headers that are not the replica's business: of the connection, credentials, and those that Fairway sets itself. */
+static bool is_kept_back(struct str name)
+{
+    static const struct str list[] = {
+        STR("host"),
+        STR("connection"),
+        STR("keep-alive"),
+        STR("proxy-connection"),
+        STR("te"),
+        STR("trailer"),
+        STR("transfer-encoding"),
+        STR("upgrade"),
+        STR("content-length"),
+        STR("expect"),
+        STR("authorization"),
+        STR("x-api-key"),
+        STR("cookie"),
+        STR("proxy-authorization"),
+        STR("x-request-id"),
+        STR("accept-encoding"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        if (str_eq_nocase(name, list[i]))
+            return true;
+    return str_eq_nocase(str_sub(name, 0, 10), STR("x-fairway-"));
+}
+
+static size_t upstream_headers(const struct flight *f, const struct http_request *r,
+                               struct http_header ret_headers[HTTP_HEADERS_MAX + 1])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->headers.count; i++)
+        if (!is_kept_back(r->headers.items[i].name))
+            ret_headers[count++] = r->headers.items[i];
+    ret_headers[count++] = (struct http_header){STR("x-request-id"), str_from(f->id)};
+    return count;
+}
+
+/* Another replica may do better. */
+static bool worth_a_retry(int status)
+{
+    return status == 429 || status == 502 || status == 503 || status == 504;
+}
+
+static void on_head(void *ctx, int status, const struct http_headers *headers)
+{
+    struct flight *f = ctx;
+    struct str type = http_header_get(headers, STR("content-type"));
+    f->upstream_status = status;
+    f->upstream_stream =
+        status == 200 && str_eq_nocase(str_sub(type, 0, 17), STR("text/event-stream"));
+    size_t len = MIN(type.len, sizeof(f->content_type) - 1);
+    if (len)
+        memcpy(f->content_type, type.ptr, len);
+    f->content_type[len] = 0;
+    if (f->upstream_stream)
+        f->held.max = FLIGHT_EVENT_MAX;
+}
+
+/* The length of the part that ends with the last whole event. */
+static size_t whole_events(struct str bytes)
+{
+    for (size_t end = bytes.len; end >= 2; end--)
+        if (bytes.ptr[end - 1] == '\n' &&
+            (bytes.ptr[end - 2] == '\n' ||
+             (end >= 4 && memcmp(bytes.ptr + end - 4, "\r\n\r\n", 4) == 0)))
+            return end;
+    return 0;
+}
+
+static void pass_on(struct flight *f, struct str events)
+{
+    if (events.len == 0)
+        return;
+    if (f->state == FLIGHT_CALLING) {
+        flight_move(f, FLIGHT_ANSWERING);
+        if (!f->head_sent)
+            flight_send_head(f, 200, str_from(f->content_type));
+    }
+    flight_send_chunk(f, events);
+}
+
+static void on_events(struct flight *f, struct str bytes)
+{
+    if (f->held.len == 0) {
+        size_t whole = whole_events(bytes);
+        pass_on(f, str_sub(bytes, 0, whole));
+        buf_put(&f->held, str_sub(bytes, whole, bytes.len));
+        return;
+    }
+    buf_put(&f->held, bytes);
+    size_t whole = whole_events(buf_str(&f->held));
+    pass_on(f, str_sub(buf_str(&f->held), 0, whole));
+    buf_drop_front(&f->held, whole);
+}
+
+static void on_body(void *ctx, struct str bytes)
+{
+    struct flight *f = ctx;
+    if (f->upstream_stream)
+        on_events(f, bytes);
+    else
+        buf_put(&f->held, bytes); /* too much: the sticky error is found in on_done */
+}
+
+static void retry(struct flight *f, int error)
+{
+    log_warn("replica failed, trying another", log_str("id", f->id),
+             log_text("model", model_pool_name(f->pool)), log_int("replica", (int64_t)f->replica),
+             log_str("error", error ? err_text(error) : "refused"),
+             log_int("status", f->upstream_status));
+    f->retries++;
+    metric_add(flight_meters(f)->retries, 1);
+    flight_move(f, FLIGHT_WAITING);
+    buf_clear(&f->held);
+    model_pool_retry(f->pool, &f->ticket);
+}
+
+static void finish_ticket(struct flight *f, enum route_outcome outcome)
+{
+    model_pool_finish(f->pool, &f->ticket, outcome);
+}
+
+/* The client waits for events and gets a document: as one event, in one line (JSON needs no line breaks). */
+static void answer_as_event(struct flight *f)
+{
+    for (size_t i = 0; i < f->held.len; i++)
+        if (f->held.ptr[i] == '\n' || f->held.ptr[i] == '\r')
+            f->held.ptr[i] = ' ';
+    flight_send_chunk(f, STR("data: "));
+    flight_send_chunk(f, buf_str(&f->held));
+    flight_send_chunk(f, STR("\n\n"));
+    http_respond_end(f->exchange);
+    f->exchange = NULL;
+}
+
+/* An answer that is no stream, complete. */
+static void answer_whole(struct flight *f)
+{
+    finish_ticket(f, ROUTE_OK);
+    flight_move(f, FLIGHT_ANSWERING);
+    if (f->head_sent)
+        answer_as_event(f);
+    else
+        flight_send_whole(f, f->upstream_status, str_from(f->content_type), buf_str(&f->held));
+    flight_end(f);
+}
+
+static void end_stream(struct flight *f)
+{
+    finish_ticket(f, ROUTE_OK);
+    pass_on(f, buf_str(&f->held));
+    if (!f->head_sent)
+        flight_send_head(f, 200, str_from(f->content_type));
+    http_respond_end(f->exchange);
+    f->exchange = NULL;
+    flight_end(f);
+}
+
+static void break_stream(struct flight *f)
+{
+    log_warn("replica failed in mid-stream", log_str("id", f->id),
+             log_text("model", model_pool_name(f->pool)), log_int("replica", (int64_t)f->replica));
+    metric_add(flight_meters(f)->broken_streams, 1);
+    finish_ticket(f, ROUTE_FAILED);
+    flight_fail(f, 502, STR("stream_interrupted"),
+                STR("The replica that served this stream failed. What was sent so far is correct "
+                    "but not complete; send the request again."),
+                0);
+}
+
+static void on_done(void *ctx, int error)
+{
+    struct flight *f = ctx;
+    f->call = NULL;
+    if (!error)
+        error = f->held.error;
+    if (f->state == FLIGHT_ANSWERING && error)
+        break_stream(f);
+    else if (error == ERR_TOO_BIG) {
+        finish_ticket(f, ROUTE_OK);
+        flight_fail(f, 502, STR("answer_too_big"),
+                    STR("The replica's answer is longer than the gateway holds (32 MiB)."), 0);
+    } else if (error || worth_a_retry(f->upstream_status))
+        retry(f, error);
+    else if (f->upstream_stream)
+        end_stream(f);
+    else
+        answer_whole(f);
+}
+
+void flight_call(struct flight *f)
+{
+    const struct http_request *r = http_exchange_request(f->exchange);
+    const struct gateway_options *options = f->worker->options;
+    struct http_header headers[HTTP_HEADERS_MAX + 1];
+    const struct http_call_request request = {
+        .host = str_from(f->ticket.verdict.host),
+        .port = f->ticket.verdict.port,
+        .method = STR("POST"),
+        .target = f->upstream_path,
+        .headers = headers,
+        .header_count = upstream_headers(f, r, headers),
+        .body = f->edited.max ? buf_str(&f->edited) : r->body,
+        .connect_timeout = options->upstream_connect_timeout,
+        .head_timeout = options->upstream_head_timeout,
+        .idle_timeout = options->upstream_idle_timeout,
+    };
+    const struct http_call_events events = {on_head, on_body, on_done, f};
+    flight_move(f, FLIGHT_CALLING);
+    f->upstream_status = 0;
+    f->upstream_stream = false;
+    f->held.max = FLIGHT_ANSWER_MAX;
+    f->call = http_call_start(f->worker->client, &request, &events);
+}

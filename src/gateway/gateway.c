@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/gateway.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "gateway/meters.h"
+#include "gateway/worker.h"
+#include "observe/metrics.h"
+
+enum { WORKERS_MOST = 8 };
+
+/* A model's pool lives as long as the gateway: requests of a deleted model may still run, and a model that comes back finds it. */
+struct pool_slot {
+    struct map_node node; /* by name */
+    struct model_pool *pool;
+    const struct worker *home;
+    bool wanted; /* in the snapshot that is being applied */
+};
+
+struct gateway {
+    struct gateway_options options;
+    struct worker *workers; /* own */
+    unsigned worker_count;
+    pthread_mutex_t mutex; /* over the rest */
+    pthread_cond_t changed;
+    struct map pools;      /* of pool_slot */
+    struct routes *routes; /* ref; NULL: none yet */
+    struct key_ring *keys; /* ref; NULL: none yet */
+    unsigned drained;      /* workers */
+};
+
+struct gateway_options gateway_options_default(void)
+{
+    return (struct gateway_options){
+        .host = STR("127.0.0.1"),
+        .port = 8080,
+        .limits = http_limits_default(),
+        .keepalive = SEC(15),
+        .upstream_connect_timeout = SEC(2),
+        .upstream_head_timeout = SEC(600),
+        .upstream_idle_timeout = SEC(300),
+        .access_log = true,
+    };
+}
+
+static unsigned default_workers(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : (unsigned)MIN(cores, WORKERS_MOST);
+}
+
+static void give_up(struct gateway *g, unsigned initialised)
+{
+    for (unsigned i = 0; i < initialised; i++) {
+        worker_start(&g->workers[i]);
+        worker_stop(&g->workers[i]);
+        pthread_join(g->workers[i].thread, NULL);
+        worker_fini(&g->workers[i]);
+    }
+    mem_free(g->workers);
+    mem_free(g);
+}
+
+int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
+                  struct err *err)
+{
+    struct gateway *g = NEW(struct gateway);
+    g->options = *options;
+    g->worker_count = options->workers ? options->workers : default_workers();
+    g->workers = mem_array(g->worker_count, sizeof(struct worker));
+    pthread_mutex_init(&g->mutex, NULL);
+    pthread_cond_init(&g->changed, NULL);
+    map_init(&g->pools);
+    uint16_t port = options->port;
+    for (unsigned i = 0; i < g->worker_count; i++) {
+        int error = worker_init(&g->workers[i], g, &g->options, port, err);
+        if (error) {
+            give_up(g, i);
+            return error;
+        }
+        port = http_server_port(g->workers[0].server);
+    }
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_start(&g->workers[i]);
+    *ret_gateway = g;
+    return 0;
+}
+
+uint16_t gateway_port(const struct gateway *g)
+{
+    return http_server_port(g->workers[0].server);
+}
+
+/* ---- routes ---- */
+
+static struct pool_slot *slot_of(struct gateway *g, struct str name)
+{
+    struct map_node *node = map_find(&g->pools, name);
+    if (node)
+        return container_of(node, struct pool_slot, node);
+    struct pool_slot *slot = NEW(struct pool_slot);
+    slot->home = &g->workers[g->pools.count % g->worker_count];
+    slot->pool = model_pool_new(name, slot->home->loop, g->options.metrics);
+    map_insert(&g->pools, model_pool_name(slot->pool), &slot->node);
+    return slot;
+}
+
+static size_t count_models(const struct routes *routes)
+{
+    size_t count = 0;
+    for (const struct routes_model *m = routes->models; m; m = m->next)
+        count++;
+    return count;
+}
+
+static void configure_absent(struct gateway *g)
+{
+    for (struct map_node *n = map_next(&g->pools, NULL); n; n = map_next(&g->pools, n)) {
+        struct pool_slot *slot = container_of(n, struct pool_slot, node);
+        if (!slot->wanted)
+            model_pool_configure(slot->pool, NULL);
+        slot->wanted = false;
+    }
+}
+
+/* Gives every worker a table of what is known now. */
+static void distribute(struct gateway *g)
+{
+    struct model_pool **pools = mem_array(count_models(g->routes), sizeof(struct model_pool *));
+    size_t i = 0;
+    for (const struct routes_model *m = g->routes->models; m; m = m->next)
+        pools[i++] = slot_of(g, m->name)->pool;
+    struct table *table = table_new(g->routes, pools, g->keys);
+    for (unsigned w = 0; w < g->worker_count; w++)
+        worker_set_table(&g->workers[w], table_ref(table));
+    table_unref(table);
+    mem_free(pools);
+}
+
+static void apply_routes(struct gateway *g, struct routes *routes)
+{
+    for (const struct routes_model *m = routes->models; m; m = m->next) {
+        struct pool_slot *slot = slot_of(g, m->name);
+        slot->wanted = true;
+        model_pool_configure(slot->pool, m);
+    }
+    configure_absent(g);
+    routes_unref(g->routes);
+    g->routes = routes_ref(routes);
+    distribute(g);
+}
+
+void gateway_set_routes(struct gateway *g, struct routes *routes)
+{
+    pthread_mutex_lock(&g->mutex);
+    if (!g->stopped)
+        apply_routes(g, routes);
+    pthread_mutex_unlock(&g->mutex);
+}
+
+void gateway_set_keys(struct gateway *g, struct key_table *take_keys)
+{
+    pthread_mutex_lock(&g->mutex);
+    key_ring_unref(g->keys);
+    g->keys = key_ring_new(take_keys);
+    if (g->routes && !g->stopped)
+        distribute(g);
+    pthread_mutex_unlock(&g->mutex);
+}
+
+/* ---- metrics ---- */
+
+void gateway_write_metrics(struct gateway *g, struct buf *out)
+{
+    pthread_mutex_lock(&g->mutex);
+    for (struct map_node *n = map_next(&g->pools, NULL); n; n = map_next(&g->pools, n)) {
+        struct pool_slot *slot = container_of(n, struct pool_slot, node);
+        struct model_pool_state state = model_pool_state(slot->pool);
+        struct model_meters *m = model_pool_meters(slot->pool);
+        metric_set(m->queue_length, (double)state.queued);
+        metric_set(m->running, state.running);
+        metric_set(m->slots, state.slots);
+    }
+    pthread_mutex_unlock(&g->mutex);
+    metrics_write(g->options.metrics, METRICS_PROMETHEUS, out);
+}
+
+/* ---- the end ---- */
+
+void gateway_worker_drained(struct gateway *g)
+{
+    pthread_mutex_lock(&g->mutex);
+    g->drained++;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->mutex);
+}
+
+void gateway_stop_timers(struct gateway *g, const struct worker *w)
+{
+    pthread_mutex_lock(&g->mutex);
+    for (struct map_node *n = map_next(&g->pools, NULL); n; n = map_next(&g->pools, n)) {
+        struct pool_slot *slot = container_of(n, struct pool_slot, node);
+        if (slot->home == w)
+            model_pool_stop(slot->pool);
+    }
+    pthread_mutex_unlock(&g->mutex);
+}
+
+/*
+ * In two steps, because workers post mail to one another's loops until the last request has ended: first all
+ * drain, then all stop.
+ */
+void gateway_drain(struct gateway *g, nsec grace)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_drain(&g->workers[i], grace);
+    pthread_mutex_lock(&g->mutex);
+    while (g->drained < g->worker_count)
+        pthread_cond_wait(&g->changed, &g->mutex);
+    g->stopped = true;
+    pthread_mutex_unlock(&g->mutex);
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_stop(&g->workers[i]);
+    for (unsigned i = 0; i < g->worker_count; i++)
+        pthread_join(g->workers[i].thread, NULL);
+}
+
+void gateway_hurry(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_hurry(&g->workers[i]);
+}
+
+void gateway_free(struct gateway *g)
+{
+    if (!g)
+        return;
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_fini(&g->workers[i]);
+    for (struct map_node *n = map_next(&g->pools, NULL), *next; n; n = next) {
+        next = map_next(&g->pools, n);
+        struct pool_slot *slot = container_of(n, struct pool_slot, node);
+        map_remove(&g->pools, n);
+        model_pool_unref(slot->pool);
+        mem_free(slot);
+    }
+    map_fini(&g->pools);
+    routes_unref(g->routes);
+    key_ring_unref(g->keys);
+    mem_free(g->workers);
+    mem_free(g);
+}

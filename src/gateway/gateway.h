@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data plane: N workers (one thread, loop and listening socket each, SO_REUSEPORT) in front of the models' pools.
+ *
+ * A request's way: worker.c (connection) -> endpoint.c (which answer?) -> flight.c (queue, replica, stream back). A model's
+ * pool is a core state machine behind one mutex (model_pool.h); names are resolved in an immutable table (table.h).
+ *
+ * Ownership: the gateway owns everything but the metrics registry, which must outlive it.
+ * Thread rule: gateway_set_routes, gateway_set_keys and gateway_hurry from any thread; the rest from the one that started it.
+ */
+#ifndef FAIRWAY_GATEWAY_H
+#define FAIRWAY_GATEWAY_H
+
+#include "api/routes.h"
+#include "base/err.h"
+#include "net/http.h"
+
+struct gateway;
+struct key_table;
+struct metrics;
+struct tls_server;
+
+struct gateway_options {
+    struct str host;
+    uint16_t port;    /* 0: any free one */
+    unsigned workers; /* 0: one per core, at most 8 */
+    struct http_limits limits;
+    struct tls_server *tls;  /* borrow; NULL: plain */
+    struct metrics *metrics; /* borrow */
+    nsec keepalive;          /* a streaming request that waits gets a comment so often (15 s) */
+    nsec upstream_connect_timeout, upstream_head_timeout,
+        upstream_idle_timeout; /* 2 s, 600 s, 300 s */
+    bool access_log;
+    bool keys_required; /* refuse everybody as long as there are no keys */
+};
+
+struct gateway_options gateway_options_default(void);
+
+/* Listens and serves when it returns; until the first routes are set every model is unknown and /readyz says 503. */
+[[nodiscard]] int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
+                                struct err *err);
+uint16_t gateway_port(const struct gateway *g);
+
+/* Takes effect on every worker within one turn of its loop; the caller keeps its reference. */
+void gateway_set_routes(struct gateway *g, struct routes *routes);
+/* Likewise. With no keys at all nobody is asked for one, unless options.keys_required. */
+void gateway_set_keys(struct gateway *g, struct key_table *take_keys);
+
+/*
+ * Accepts nothing new, lets running requests end for at most `grace`, then cuts them. Returns when all workers have ended.
+ */
+void gateway_drain(struct gateway *g, nsec grace);
+void gateway_hurry(
+    struct gateway *g);               /* any thread: the drain that is going on has no grace left */
+void gateway_free(struct gateway *g); /* after gateway_drain */
+
+#endif

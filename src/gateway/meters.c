@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/meters.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "observe/metrics.h"
+
+static struct metric *series(struct metrics *m, const struct metric_spec *spec, struct str model)
+{
+    return metric_series(metrics_family(m, spec), &model);
+}
+
+static struct metric *histogram(struct metrics *m, struct str model, const char *name,
+                                const char *help, const double *buckets, size_t count)
+{
+    const struct metric_spec spec = {METRIC_HISTOGRAM, name, help, {"model_name"}, buckets, count};
+    return series(m, &spec, model);
+}
+
+static struct metric *plain(struct metrics *m, struct str model, enum metric_type type,
+                            const char *name, const char *help)
+{
+    const struct metric_spec spec = {type, name, help, {"model_name"}, NULL, 0};
+    return series(m, &spec, model);
+}
+
+static struct metric *rejected(struct metrics *m, struct str model, const char *reason)
+{
+    const struct metric_spec spec = {METRIC_COUNTER,
+                                     "fairway_requests_rejected_total",
+                                     "Requests that the queue refused, by reason",
+                                     {"model_name", "reason"},
+                                     NULL,
+                                     0};
+    const struct str values[] = {model, str_from(reason)};
+    return metric_series(metrics_family(m, &spec), values);
+}
+
+struct model_meters *model_meters_new(struct metrics *registry, struct str model)
+{
+    struct model_meters *m = NEW(struct model_meters);
+    const double *latency = metric_buckets_latency, *token = metric_buckets_token;
+    size_t n = metric_buckets_latency_count, n_token = metric_buckets_token_count;
+    m->registry = registry;
+    m->name = mem_alloc(model.len + 1);
+    memcpy(m->name, model.ptr, model.len);
+    m->duration = histogram(registry, model, "inference_duration_seconds",
+                            "From a request's first byte to the end of its response", latency, n);
+    m->first_token =
+        histogram(registry, model, "fairway_time_to_first_token_seconds",
+                  "From a request's first byte to the first streamed chunk", latency, n);
+    m->inter_token = histogram(registry, model, "fairway_inter_token_seconds",
+                               "Between two chunks of a stream", token, n_token);
+    m->queue_wait = histogram(registry, model, "fairway_queue_wait_seconds",
+                              "From arrival to dispatch to a replica", latency, n);
+    m->queue_length = plain(registry, model, METRIC_GAUGE, "inference_queue_length",
+                            "Requests that wait for a replica");
+    m->running = plain(registry, model, METRIC_GAUGE, "fairway_requests_running",
+                       "Requests that a replica is serving");
+    m->slots = plain(registry, model, METRIC_GAUGE, "fairway_slots",
+                     "Concurrent requests that the ready replicas take");
+    m->retries = plain(registry, model, METRIC_COUNTER, "fairway_retries_total",
+                       "Requests sent to another replica after one failed");
+    m->broken_streams =
+        plain(registry, model, METRIC_COUNTER, "fairway_streams_broken_total",
+              "Streams that ended with an error event because their replica failed");
+    m->rejected_full = rejected(registry, model, "full");
+    m->rejected_timeout = rejected(registry, model, "timeout");
+    m->rejected_unavailable = rejected(registry, model, "unavailable");
+    return m;
+}
+
+void model_meters_free(struct model_meters *m)
+{
+    if (!m)
+        return;
+    mem_free(m->name);
+    mem_free(m);
+}
+
+void model_meters_count(struct model_meters *m, int status)
+{
+    char text[4];
+    snprintf(text, sizeof(text), "%03d", status % 1000);
+    const struct metric_spec spec = {METRIC_COUNTER,
+                                     "inference_requests_total",
+                                     "Requests to models, by HTTP status of the answer",
+                                     {"model_name", "status"},
+                                     NULL,
+                                     0};
+    const struct str values[] = {str_from(m->name), str_from(text)};
+    metric_add(metric_series(metrics_family(m->registry, &spec), values), 1);
+}

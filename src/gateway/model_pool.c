@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/model_pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/meters.h"
+
+struct address {
+    char host[MODEL_POOL_HOST_MAX];
+    uint16_t port;
+};
+
+struct model_pool {
+    atomic_uint refs;
+    char *name; /* own */
+    struct model_meters *meters;
+    struct loop *home;
+    struct loop_timer timer; /* on home */
+    struct mail arm;         /* to home: start the timer anew */
+    pthread_mutex_t mutex;   /* over everything below */
+    struct pool core;
+    struct address addresses[ROUTE_REPLICAS_MAX]; /* by place in core.route */
+    nsec armed; /* when the timer fires, or will once `arm` is delivered */
+    bool arm_in_mail;
+    bool stopped;
+};
+
+static void on_timer(struct loop_timer *timer);
+static void on_arm(struct mail *mail);
+
+struct model_pool *model_pool_new(struct str name, struct loop *home, struct metrics *metrics)
+{
+    struct model_pool *p = NEW(struct model_pool);
+    atomic_init(&p->refs, 1);
+    p->name = mem_alloc(name.len + 1);
+    memcpy(p->name, name.ptr, name.len);
+    p->meters = model_meters_new(metrics, name);
+    p->home = home;
+    p->timer.fire = on_timer;
+    p->arm.deliver = on_arm;
+    p->armed = NSEC_NEVER;
+    pthread_mutex_init(&p->mutex, NULL);
+    struct pool_options options = pool_options_default();
+    pool_init(&p->core, &options);
+    return p;
+}
+
+struct model_pool *model_pool_ref(struct model_pool *p)
+{
+    atomic_fetch_add(&p->refs, 1);
+    return p;
+}
+
+void model_pool_unref(struct model_pool *p)
+{
+    if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+        return;
+    CHECK(!loop_timer_running(&p->timer));
+    pool_fini(&p->core);
+    pthread_mutex_destroy(&p->mutex);
+    model_meters_free(p->meters);
+    mem_free(p->name);
+    mem_free(p);
+}
+
+struct str model_pool_name(const struct model_pool *p)
+{
+    return str_from(p->name);
+}
+
+struct model_meters *model_pool_meters(struct model_pool *p)
+{
+    return p->meters;
+}
+
+/* ---- stepping ---- */
+
+static void deliver(struct mail *mail)
+{
+    struct ticket *t = container_of(mail, struct ticket, mail);
+    t->in_mail = false;
+    if (t->dropped)
+        t->released(t);
+    else
+        t->deliver(t);
+}
+
+static void send_verdict(struct model_pool *p, const struct pool_decision *d, struct loop *self,
+                         nsec now)
+{
+    struct ticket *t = container_of(d->request, struct ticket, request);
+    t->verdict = (struct verdict){.decision = *d};
+    if (d->kind == POOL_DISPATCH) {
+        const struct address *a = &p->addresses[d->request->place];
+        memcpy(t->verdict.host, a->host, sizeof(a->host));
+        t->verdict.port = a->port;
+    } else {
+        t->verdict.retry_after = pool_retry_after(&p->core, now);
+    }
+    t->mail.deliver = deliver;
+    t->in_mail = true;
+    if (t->home == self)
+        loop_defer(self, &t->mail);
+    else
+        loop_post(t->home, &t->mail);
+}
+
+/* The timer belongs to home's thread; others ask for it by mail. */
+static void arm_timer(struct model_pool *p, struct loop *self)
+{
+    nsec wake = pool_wake_at(&p->core);
+    if (p->stopped || wake >= p->armed || p->arm_in_mail)
+        return;
+    p->armed = wake;
+    p->arm_in_mail = true;
+    /* The timer holds the pool until it is delivered. */
+    model_pool_ref(p);
+    if (self == p->home)
+        loop_defer(self, &p->arm);
+    else
+        loop_post(p->home, &p->arm);
+}
+
+static void step_and_unlock(struct model_pool *p, struct loop *self, nsec now)
+{
+    struct pool_decision d;
+    while (pool_next(&p->core, now, &d))
+        send_verdict(p, &d, self, now);
+    arm_timer(p, self);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void on_arm(struct mail *mail)
+{
+    struct model_pool *p = container_of(mail, struct model_pool, arm);
+    pthread_mutex_lock(&p->mutex);
+    p->arm_in_mail = false;
+    nsec now = clock_now();
+    p->armed = pool_wake_at(&p->core);
+    if (!p->stopped && p->armed != NSEC_NEVER)
+        loop_timer_start(p->home, &p->timer, MAX(p->armed - now, 0));
+    pthread_mutex_unlock(&p->mutex);
+    model_pool_unref(p);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct model_pool *p = container_of(timer, struct model_pool, timer);
+    pthread_mutex_lock(&p->mutex);
+    p->armed = NSEC_NEVER;
+    step_and_unlock(p, p->home, clock_now());
+}
+
+void model_pool_stop(struct model_pool *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->stopped = true;
+    pthread_mutex_unlock(&p->mutex);
+    loop_timer_stop(&p->timer);
+}
+
+/* ---- events ---- */
+
+void model_pool_submit(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    pool_arrive(&p->core, &t->request, now);
+    step_and_unlock(p, t->home, now);
+}
+
+void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    pool_finish(&p->core, &t->request, outcome, now);
+    step_and_unlock(p, t->home, now);
+}
+
+void model_pool_retry(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    pool_retry(&p->core, &t->request, now);
+    step_and_unlock(p, t->home, now);
+}
+
+bool model_pool_cancel(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    pool_cancel(&p->core, &t->request, now);
+    t->dropped = t->in_mail;
+    bool free_now = !t->in_mail;
+    step_and_unlock(p, t->home, now);
+    return free_now;
+}
+
+/* ---- configuration ---- */
+
+static bool in_snapshot(const struct routes_model *model, uint64_t id)
+{
+    for (const struct routes_replica *r = model ? model->replicas : NULL; r; r = r->next)
+        if (r->id == id)
+            return true;
+    return false;
+}
+
+static void put_replica(struct model_pool *p, const struct routes_replica *r)
+{
+    /* Over ROUTE_REPLICAS_MAX the surplus gets no traffic; the controller refuses such a model. */
+    if (r->host.len >= MODEL_POOL_HOST_MAX ||
+        pool_replica_put(&p->core, r->id, r->slots, r->draining))
+        return;
+    struct address *a = &p->addresses[route_find(&p->core.route, r->id)];
+    *a = (struct address){.port = r->port};
+    memcpy(a->host, r->host.ptr, r->host.len);
+}
+
+void model_pool_configure(struct model_pool *p, const struct routes_model *model)
+{
+    pthread_mutex_lock(&p->mutex);
+    for (int place = p->core.route.count - 1; place >= 0; place--) {
+        uint64_t id = p->core.route.replicas[place].id;
+        if (id && !in_snapshot(model, id))
+            pool_replica_remove(&p->core, id);
+    }
+    for (const struct routes_replica *r = model ? model->replicas : NULL; r; r = r->next)
+        put_replica(p, r);
+    pool_set_expecting(&p->core, model && model->expecting);
+    if (model) {
+        struct queue_limits limits = p->core.queue.limits;
+        limits.max_length = model->queue_max_length;
+        pool_set_queue_limits(&p->core, &limits);
+    }
+    step_and_unlock(p, NULL, clock_now());
+}
+
+struct model_pool_state model_pool_state(struct model_pool *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    struct model_pool_state state = {
+        .queued = p->core.queue.length,
+        .running = route_running(&p->core.route),
+        .slots = route_slots(&p->core.route),
+    };
+    pthread_mutex_unlock(&p->mutex);
+    return state;
+}

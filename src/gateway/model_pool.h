@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One model's pool as the workers share it: the core state machine (core/pool) behind a mutex, the replicas' addresses,
+ * and the delivery of decisions to the worker that owns the request.
+ *
+ * A worker that brings an event steps the machine under the mutex. Verdicts on its own tickets are delivered at the end of
+ * its present turn, those on other workers' tickets through their loops' mailboxes.
+ *
+ * Ownership: reference counted (tables and tickets). A ticket is part of the caller's flight and must not be freed between
+ * pool_submit and its end, nor while `in_mail`. Thread rule: any worker; a ticket is touched by its own worker only,
+ * except under the mutex.
+ */
+#ifndef FAIRWAY_GATEWAY_MODEL_POOL_H
+#define FAIRWAY_GATEWAY_MODEL_POOL_H
+
+#include "api/routes.h"
+#include "core/pool/pool.h"
+#include "net/loop.h"
+
+struct model_pool;
+struct model_meters;
+struct metrics;
+
+enum { MODEL_POOL_HOST_MAX = 64 };
+
+struct verdict {
+    struct pool_decision decision;
+    char host[MODEL_POOL_HOST_MAX]; /* POOL_DISPATCH: where to */
+    uint16_t port;
+    nsec retry_after; /* POOL_REJECT */
+};
+
+struct ticket {
+    struct pool_request request; /* entry.tenant, band, tokens, deadline: set by the caller */
+    struct loop *home;           /* of the worker that owns it */
+    struct verdict verdict;
+    void (*deliver)(struct ticket *ticket);  /* on home: the verdict is there */
+    void (*released)(struct ticket *ticket); /* on home: see model_pool_cancel */
+    struct mail mail;                        /* below: the pool's business */
+    bool in_mail;                            /* a verdict is on its way to home */
+    bool dropped; /* cancelled meanwhile: `released` is called instead of `deliver` */
+};
+
+/* `home` keeps the pool's timer. */
+struct model_pool *model_pool_new(struct str name, struct loop *home, struct metrics *metrics);
+struct model_pool *model_pool_ref(struct model_pool *p);
+void model_pool_unref(struct model_pool *p);
+struct str model_pool_name(const struct model_pool *p);
+struct model_meters *model_pool_meters(struct model_pool *p);
+
+/* Replicas and limits as the snapshot says. NULL: the model is gone, nothing is expected any more. */
+void model_pool_configure(struct model_pool *p, const struct routes_model *model);
+/* Stops the timer; on home's thread, when the gateway ends. */
+void model_pool_stop(struct model_pool *p);
+
+void model_pool_submit(struct model_pool *p, struct ticket *t);
+void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome);
+void model_pool_retry(struct model_pool *p, struct ticket *t);
+/* The client left. True: the ticket is free now. False: `released` will be called on home. */
+[[nodiscard]] bool model_pool_cancel(struct model_pool *p, struct ticket *t);
+
+struct model_pool_state {
+    size_t queued;
+    unsigned running, slots;
+};
+struct model_pool_state model_pool_state(struct model_pool *p);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/reply.h"
+
+#include <stdio.h>
+
+enum { ERROR_BODY_MAX = 16 * 1024 };
+
+void reply_text(struct http_exchange *x, int status, struct str content_type, struct str body)
+{
+    const struct http_header headers[] = {{STR("content-type"), content_type}};
+    http_respond(x, status, headers, ARRAY_LEN(headers), body);
+}
+
+void reply_json(struct http_exchange *x, int status, struct str body)
+{
+    reply_text(x, status, STR("application/json"), body);
+}
+
+void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_after,
+                 struct str request_id)
+{
+    struct http_header headers[5] = {{STR("content-type"), STR("application/json")}};
+    size_t count = 1;
+    char seconds[24];
+    if (request_id.len)
+        headers[count++] = (struct http_header){STR("x-request-id"), request_id};
+    if (retry_after) {
+        snprintf(seconds, sizeof(seconds), "%lld",
+                 (long long)((retry_after + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
+        headers[count++] = (struct http_header){STR("retry-after"), str_from(seconds)};
+        headers[count++] = (struct http_header){STR("x-should-retry"), STR("true")};
+    }
+    if (e->status == 401)
+        headers[count++] = (struct http_header){STR("www-authenticate"), STR("Bearer")};
+    struct buf body;
+    buf_init(&body, ERROR_BODY_MAX);
+    api_error_write(e, &body);
+    http_respond(x, e->status, headers, count, buf_str(&body));
+    buf_fini(&body);
+}

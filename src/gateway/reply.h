@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers that the gateway makes itself: JSON bodies and OpenAI-shaped errors. Each ends the exchange.
+ * Thread rule: on the worker's thread.
+ */
+#ifndef FAIRWAY_GATEWAY_REPLY_H
+#define FAIRWAY_GATEWAY_REPLY_H
+
+#include "api/api_error.h"
+#include "net/http_server.h"
+
+void reply_json(struct http_exchange *x, int status, struct str body);
+void reply_text(struct http_exchange *x, int status, struct str content_type, struct str body);
+
+/* retry_after 0: no Retry-After. Otherwise whole seconds, rounded up, and x-should-retry: true. */
+void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_after,
+                 struct str request_id);
+
+#endif

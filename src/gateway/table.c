@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/table.h"
+
+#include "base/mem.h"
+#include "store/keys.h"
+
+struct key_ring *key_ring_new(struct key_table *take_keys)
+{
+    struct key_ring *r = NEW(struct key_ring);
+    atomic_init(&r->refs, 1);
+    r->keys = take_keys;
+    return r;
+}
+
+struct key_ring *key_ring_ref(struct key_ring *r)
+{
+    atomic_fetch_add(&r->refs, 1);
+    return r;
+}
+
+void key_ring_unref(struct key_ring *r)
+{
+    if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
+        return;
+    key_table_free(r->keys);
+    mem_free(r);
+}
+
+static size_t count_names(const struct routes *routes)
+{
+    size_t count = 0;
+    for (const struct routes_model *m = routes->models; m; m = m->next) {
+        count++;
+        for (const struct routes_alias *a = m->aliases; a; a = a->next)
+            count++;
+    }
+    return count;
+}
+
+static void add(struct table *t, struct str name, const struct routes_model *model,
+                struct model_pool *pool)
+{
+    if (map_find(&t->names, name))
+        return;
+    struct table_entry *entry = &t->entries[t->count++];
+    entry->model = model;
+    entry->pool = model_pool_ref(pool);
+    map_insert(&t->names, name, &entry->node);
+}
+
+struct table *table_new(struct routes *routes, struct model_pool *const *pools,
+                        struct key_ring *keys)
+{
+    struct table *t = NEW(struct table);
+    atomic_init(&t->refs, 1);
+    t->routes = routes_ref(routes);
+    t->keys = keys ? key_ring_ref(keys) : NULL;
+    t->entries = mem_array(count_names(routes), sizeof(struct table_entry));
+    map_init(&t->names);
+    size_t i = 0;
+    for (const struct routes_model *m = routes->models; m; m = m->next)
+        add(t, m->name, m, pools[i++]);
+    i = 0;
+    /* Aliases after all names: an alias never hides a model. */
+    for (const struct routes_model *m = routes->models; m; m = m->next, i++)
+        for (const struct routes_alias *a = m->aliases; a; a = a->next)
+            add(t, a->name, m, pools[i]);
+    return t;
+}
+
+struct table *table_ref(struct table *t)
+{
+    atomic_fetch_add(&t->refs, 1);
+    return t;
+}
+
+void table_unref(struct table *t)
+{
+    if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < t->count; i++)
+        model_pool_unref(t->entries[i].pool);
+    map_fini(&t->names);
+    mem_free(t->entries);
+    routes_unref(t->routes);
+    key_ring_unref(t->keys);
+    mem_free(t);
+}
+
+const struct table_entry *table_find(const struct table *t, struct str name)
+{
+    struct map_node *node = t ? map_find(&t->names, name) : NULL;
+    return node ? container_of(node, struct table_entry, node) : NULL;
+}

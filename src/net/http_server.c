@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening and draining. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/http_server_internal.h"
+
+enum { BACKLOG = 1024 };
+
+struct listener {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    char *socket_path; /* own; NULL: TCP */
+};
+
+const char *server_date(struct http_server *server)
+{
+    int64_t second = clock_wall() / NSEC_PER_SEC;
+    if (second != server->date_second) {
+        struct tm utc;
+        time_t t = (time_t)second;
+        gmtime_r(&t, &utc);
+        strftime(server->date, sizeof(server->date), "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+        server->date_second = second;
+    }
+    return server->date;
+}
+
+/* ---- accepting ---- */
+
+static void accept_waiting(struct http_server *server)
+{
+    const struct stream_events none = {0};
+    struct stream *stream;
+    server->accept_waiting = false;
+    if (server->conn_count >= server->options.limits.connections_max) {
+        server->accept_waiting = true; /* taken when one ends; libuv does not listen meanwhile */
+        return;
+    }
+    if (stream_accept(server->loop, &server->listener->uv.stream, server->options.tls, &none,
+                      &stream) == 0)
+        conn_open(server, stream);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct http_server *server = listener->data;
+    if (status == 0)
+        accept_waiting(server);
+}
+
+/* ---- listening ---- */
+
+static int listen_error(struct err *err, const struct http_server_options *o, int uv_error)
+{
+    int code = uv_error == UV_EADDRINUSE ? ERR_CONFLICT : ERR_IO;
+    if (str_starts(o->host, STR("unix:")))
+        return err_set(err, code, "cannot listen on %.*s: %s", STR_ARG(o->host),
+                       uv_strerror(uv_error));
+    return err_set(err, code, "cannot listen on %.*s port %u: %s%s", STR_ARG(o->host), o->port,
+                   uv_strerror(uv_error),
+                   uv_error == UV_EADDRINUSE ? "; another program has it, choose another port"
+                                             : "");
+}
+
+static int open_tcp(struct http_server *server, struct err *err)
+{
+    const struct http_server_options *o = &server->options;
+    struct sockaddr_storage address;
+    char host[64];
+    int on = 1, fd;
+    snprintf(host, sizeof(host), "%.*s", STR_ARG(o->host));
+    int error = uv_ip4_addr(host, o->port, (struct sockaddr_in *)&address);
+    if (error)
+        error = uv_ip6_addr(host, o->port, (struct sockaddr_in6 *)&address);
+    if (error)
+        return err_set(err, ERR_INVALID,
+                       "'%s' is no address to listen on: give a number such as 127.0.0.1", host);
+    error = uv_tcp_init_ex(loop_uv(server->loop), &server->listener->uv.tcp, address.ss_family);
+    CHECK(error == 0);
+    uv_fileno(&server->listener->uv.handle, &fd);
+    if (o->share_port)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    error = uv_tcp_bind(&server->listener->uv.tcp, (struct sockaddr *)&address, 0);
+    if (!error)
+        error = uv_listen(&server->listener->uv.stream, BACKLOG, on_connection);
+    return error ? listen_error(err, o, error) : 0;
+}
+
+static int open_unix(struct http_server *server, struct err *err)
+{
+    const struct http_server_options *o = &server->options;
+    struct str path = str_sub(o->host, 5, o->host.len);
+    server->listener->socket_path = mem_alloc(path.len + 1);
+    memcpy(server->listener->socket_path, path.ptr, path.len);
+    int error = uv_pipe_init(loop_uv(server->loop), &server->listener->uv.pipe, 0);
+    CHECK(error == 0);
+    unlink(server->listener
+               ->socket_path); /* of an earlier process; the caller holds a lock on the folder */
+    mode_t mask = umask(0177);
+    error = uv_pipe_bind(&server->listener->uv.pipe, server->listener->socket_path);
+    umask(mask);
+    if (!error)
+        error = uv_listen(&server->listener->uv.stream, BACKLOG, on_connection);
+    return error ? listen_error(err, o, error) : 0;
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct listener *l = container_of(handle, struct listener, uv.handle);
+    mem_free(l->socket_path);
+    mem_free(l);
+}
+
+static void close_listener(struct http_server *server)
+{
+    struct listener *l = server->listener;
+    if (!l)
+        return;
+    server->listener = NULL;
+    if (l->socket_path)
+        unlink(l->socket_path);
+    uv_close(&l->uv.handle, on_listener_closed);
+}
+
+static void on_grace_over(struct loop_timer *timer);
+static void on_drained(struct mail *task);
+
+int http_server_new(struct loop *loop, const struct http_server_options *options,
+                    struct http_server **ret_server, struct err *err)
+{
+    struct http_server *server = NEW(struct http_server);
+    server->loop = loop;
+    server->options = *options;
+    server->listener = NEW(struct listener);
+    server->grace.fire = on_grace_over;
+    server->drained.deliver = on_drained;
+    list_init(&server->conns);
+    list_init(&server->spare);
+    bool unix_socket = str_starts(options->host, STR("unix:"));
+    int error = unix_socket ? open_unix(server, err) : open_tcp(server, err);
+    if (error) {
+        if (server->listener->uv.handle.type)
+            close_listener(server);
+        else
+            mem_free(server->listener);
+        mem_free(server);
+        return error;
+    }
+    server->listener->uv.handle.data = server;
+    *ret_server = server;
+    return 0;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    struct sockaddr_storage address;
+    int size = sizeof(address);
+    if (!server->listener || server->listener->socket_path ||
+        uv_tcp_getsockname(&server->listener->uv.tcp, (struct sockaddr *)&address, &size))
+        return 0;
+    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
+}
+
+size_t http_server_connections(const struct http_server *server)
+{
+    return server->conn_count;
+}
+
+/* ---- draining ---- */
+
+static void on_drained(struct mail *task)
+{
+    struct http_server *server = container_of(task, struct http_server, drained);
+    loop_timer_stop(&server->grace);
+    server->done(server->done_arg);
+}
+
+static void tell_if_drained(struct http_server *server)
+{
+    if (!server->draining || server->conn_count || server->drained_pending)
+        return;
+    server->drained_pending = true;
+    loop_defer(server->loop, &server->drained);
+}
+
+void server_conn_closed(struct http_server *server)
+{
+    if (server->accept_waiting && server->listener)
+        accept_waiting(server);
+    tell_if_drained(server);
+}
+
+static void on_grace_over(struct loop_timer *timer)
+{
+    struct http_server *server = container_of(timer, struct http_server, grace);
+    while (!list_empty(&server->conns))
+        conn_close(list_first(&server->conns, struct conn, link));
+}
+
+void http_server_drain(struct http_server *server, nsec grace, void (*done)(void *arg), void *arg)
+{
+    bool first = !server->draining;
+    server->draining = true;
+    server->done = done;
+    server->done_arg = arg;
+    if (first) {
+        close_listener(server);
+        list_each(c, &server->conns, struct conn, link) conn_drain(c);
+    }
+    loop_timer_start(server->loop, &server->grace, grace);
+    tell_if_drained(server);
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (!server)
+        return;
+    close_listener(server);
+    loop_timer_stop(&server->grace);
+    while (!list_empty(&server->conns))
+        conn_close(list_first(&server->conns, struct conn, link));
+    server_free_spares(server);
+    mem_free(server);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connected stream of bytes: TCP or a socket file, plain or under TLS. Internal to src/net: the seam between
+ * the protocol code and the loop. Completion-shaped: bytes arrived, all is written, it is over.
+ *
+ * Writes are gathered and handed to the kernel once at the end of the loop's turn. Reading into a buffer shared by the loop: an idle
+ * stream holds none.
+ *
+ * Ownership: a stream belongs to its owner until stream_close, after which no event comes. Events may close the stream.
+ * Thread rule: on the loop's thread.
+ */
+#ifndef FAIRWAY_NET_STREAM_H
+#define FAIRWAY_NET_STREAM_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "net/loop.h"
+
+struct stream;
+struct uv_stream_s;
+struct tls_server;
+
+struct stream_events {
+    void (*connected)(void *ctx);               /* of stream_connect only; first */
+    void (*bytes)(void *ctx, struct str bytes); /* borrowed until it returns */
+    void (*drained)(void *ctx);                 /* nothing is left to write; may be NULL */
+    /* 0: the peer has ended its side; else it broke. The owner still has to close. No bytes come after it. */
+    void (*ended)(void *ctx, int error);
+    void *ctx;
+};
+
+/* Takes a waiting connection off a listening handle. tls NULL: plain. */
+[[nodiscard]] int stream_accept(struct loop *loop, struct uv_stream_s *listener,
+                                struct tls_server *tls, const struct stream_events *events,
+                                struct stream **ret_stream);
+/* A numeric address. Failure comes as `ended`. */
+struct stream *stream_connect(struct loop *loop, struct str host, uint16_t port,
+                              const struct stream_events *events);
+
+void stream_set_events(struct stream *s, const struct stream_events *events);
+void stream_read(struct stream *s, bool on); /* off at first */
+void stream_write(struct stream *s, struct str bytes);
+size_t stream_unsent(const struct stream *s); /* bytes that the kernel has not taken */
+/* Sends what is written, then ends our side; reading goes on. */
+void stream_end(struct stream *s);
+void stream_close(struct stream *s); /* at once; what is unsent is dropped */
+
+/* "127.0.0.1:4711", "unix" */
+enum { STREAM_PEER_MAX = 64 };
+void stream_peer(const struct stream *s, char text[STREAM_PEER_MAX]);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS for servers: a certificate and key that can be loaded anew while connections run (those keep what they began with).
+ * TLS 1.2 and later; ALPN http/1.1.
+ *
+ * Thread rule: tls_server_reload and new connections from any thread.
+ */
+#ifndef FAIRWAY_NET_TLS_H
+#define FAIRWAY_NET_TLS_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct tls_server;
+struct ssl_st;
+
+[[nodiscard]] int tls_server_new(const char *certificate_file, const char *key_file,
+                                 struct tls_server **ret_tls, struct err *err);
+/* Reads the files again. On failure the old ones stay in use. */
+[[nodiscard]] int tls_server_reload(struct tls_server *t, struct err *err);
+void tls_server_free(
+    struct tls_server *t); /* no server uses it any more; running connections may */
+
+/* A new connection's state, accepting. For src/net only. */
+struct ssl_st *tls_server_accept(struct tls_server *t);
+
+#endif

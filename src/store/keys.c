@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/keys.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+
+#include "api/names.h"
+#include "base/mem.h"
+#include "store/store_internal.h"
+
+enum { KEY_BYTES = 32, HASH_SIZE = 32 };
+
+/* ---- hashing ---- */
+
+/* A context with the secret in it, from which every hash starts as a copy. */
+static EVP_MAC_CTX *new_hasher(const struct store *s)
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    CHECK(mac);
+    EVP_MAC_CTX *hasher = EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);
+    CHECK(hasher && EVP_MAC_init(hasher, s->secret, sizeof(s->secret), params) == 1);
+    return hasher;
+}
+
+static void hash_key(const EVP_MAC_CTX *hasher, struct str key, unsigned char hash[HASH_SIZE])
+{
+    size_t size;
+    EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(hasher);
+    CHECK(ctx && EVP_MAC_update(ctx, (const unsigned char *)key.ptr, key.len) == 1);
+    CHECK(EVP_MAC_final(ctx, hash, &size, HASH_SIZE) == 1 && size == HASH_SIZE);
+    EVP_MAC_CTX_free(ctx);
+}
+
+/* ---- the stored keys ---- */
+
+static void make_key(char text[KEY_TEXT_MAX])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned char bytes[KEY_BYTES + 1] = {0}; /* the last group of six bits is padded with zeros */
+    CHECK(RAND_bytes(bytes, KEY_BYTES) == 1);
+    char *to = text + sprintf(text, "fw-");
+    for (size_t bit = 0; bit < KEY_BYTES * 8; bit += 6) {
+        unsigned pair = (unsigned)bytes[bit / 8] << 8 | bytes[bit / 8 + 1];
+        *to++ = digits[pair >> (10 - bit % 8) & 63];
+    }
+    *to = 0;
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+}
+
+int keys_create(struct store *s, struct str name, nsec now, char ret_key[KEY_TEXT_MAX],
+                struct err *err)
+{
+    char key[KEY_TEXT_MAX];
+    unsigned char hash[HASH_SIZE];
+    struct query q;
+    const char *problem = name_check_dns_label(name);
+    if (problem)
+        return err_set(err, ERR_INVALID, "key name \"%.*s\" %s", (int)MIN(name.len, (size_t)64),
+                       name.ptr, problem);
+    make_key(key);
+    EVP_MAC_CTX *hasher = new_hasher(s);
+    hash_key(hasher, str_from(key), hash);
+    EVP_MAC_CTX_free(hasher);
+    db_lock(s->db);
+    query_begin(&q, s->db, "INSERT INTO keys (name, hash, created) VALUES (?, ?, ?)");
+    query_bind_str(&q, name);
+    query_bind_blob(&q, (struct str){(const char *)hash, sizeof(hash)});
+    query_bind_int(&q, now);
+    int error = query_end(&q, err);
+    db_unlock(s->db);
+    if (error == ERR_CONFLICT)
+        return err_set(err, error, "there is a key named %.*s; delete it first", STR_ARG(name));
+    if (!error)
+        memcpy(ret_key, key, sizeof(key));
+    return error;
+}
+
+int keys_delete(struct store *s, struct str name, struct err *err)
+{
+    struct query q;
+    db_lock(s->db);
+    query_begin(&q, s->db, "DELETE FROM keys WHERE name = ?");
+    query_bind_str(&q, name);
+    int error = query_end(&q, err);
+    if (!error && db_changes(s->db) == 0)
+        error = err_set(err, ERR_NOT_FOUND, "key %.*s: not found", STR_ARG(name));
+    db_unlock(s->db);
+    return error;
+}
+
+int keys_list(struct store *s, struct arena *a, struct key_info **ret_keys, size_t *ret_count,
+              struct err *err)
+{
+    struct query q;
+    struct buf rows;
+    buf_init(&rows, a->cap);
+    db_lock(s->db);
+    query_begin(&q, s->db, "SELECT name, created FROM keys ORDER BY name");
+    while (query_row(&q)) {
+        struct key_info info = {query_str(&q, 0, a), query_int(&q, 1)};
+        buf_put(&rows, (struct str){(const char *)&info, sizeof(info)});
+    }
+    int error = query_end(&q, err);
+    db_unlock(s->db);
+    struct key_info *keys = query_rows(&rows, a);
+    if (!error && !keys)
+        error = err_set(err, ERR_NO_MEMORY, "the keys need too much memory");
+    if (!error) {
+        *ret_keys = keys;
+        *ret_count = rows.len / sizeof(struct key_info);
+    }
+    buf_fini(&rows);
+    return error;
+}
+
+/* ---- the table ---- */
+
+struct entry {
+    unsigned char hash[HASH_SIZE];
+    struct str name;
+};
+
+struct key_table {
+    struct arena arena;
+    EVP_MAC_CTX *hasher;   /* own */
+    struct entry *entries; /* by hash */
+    size_t count;
+};
+
+/* The order in which entries are found reveals nothing: nobody can choose a hash without the
+ * secret. Only the last comparison decides, and it takes the same time wherever they differ. */
+static uint64_t place_of(const unsigned char *hash)
+{
+    uint64_t place = 0;
+    for (int i = 0; i < 8; i++)
+        place = place << 8 | hash[i];
+    return place;
+}
+
+int key_table_load(struct store *s, struct key_table **ret_table, struct err *err)
+{
+    enum { TABLE_MAX = 64 << 20 };
+    struct query q;
+    struct buf rows;
+    struct key_table *t = NEW(struct key_table);
+    arena_init(&t->arena, TABLE_MAX);
+    buf_init(&rows, TABLE_MAX);
+    t->hasher = new_hasher(s);
+    db_lock(s->db);
+    query_begin(&q, s->db, "SELECT hash, name FROM keys WHERE length(hash) = 32 ORDER BY hash");
+    while (query_row(&q)) {
+        struct str hash = query_str(&q, 0, &t->arena);
+        struct entry entry = {.name = query_str(&q, 1, &t->arena)};
+        if (hash.len == HASH_SIZE)
+            memcpy(entry.hash, hash.ptr, HASH_SIZE);
+        buf_put(&rows, (struct str){(const char *)&entry, sizeof(entry)});
+    }
+    int error = query_end(&q, err);
+    db_unlock(s->db);
+    t->count = rows.len / sizeof(struct entry);
+    t->entries = query_rows(&rows, &t->arena);
+    if (!error && !t->entries)
+        error = err_set(err, ERR_NO_MEMORY, "the keys need too much memory");
+    buf_fini(&rows);
+    if (error)
+        key_table_free(t);
+    else
+        *ret_table = t;
+    return error;
+}
+
+void key_table_free(struct key_table *t)
+{
+    if (!t)
+        return;
+    EVP_MAC_CTX_free(t->hasher);
+    arena_fini(&t->arena);
+    mem_free(t);
+}
+
+size_t key_table_count(const struct key_table *t)
+{
+    return t->count;
+}
+
+bool key_table_find(const struct key_table *t, struct str key, struct str *ret_name)
+{
+    unsigned char hash[HASH_SIZE];
+    hash_key(t->hasher, key, hash);
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (place_of(t->entries[middle].hash) < place_of(hash))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < t->count && place_of(t->entries[low].hash) == place_of(hash); low++) {
+        if (CRYPTO_memcmp(t->entries[low].hash, hash, HASH_SIZE) == 0) {
+            *ret_name = t->entries[low].name;
+            return true;
+        }
+    }
+    return false;
+}
