@@ -412,6 +412,7 @@ int openai_parse(enum openai_kind kind, struct str body, struct arena *arena,
     r.root = root;
     *ret_request = (struct openai_request){
         .n = 1,
+        .stream = kind == OPENAI_GENERATE,
         .temperature = kind == OPENAI_GENERATE ? 0.7 : 1,
         .top_p = kind == OPENAI_GENERATE ? 0.95 : 1,
         .max_tokens = kind == OPENAI_GENERATE     ? 256

@@ -49,13 +49,14 @@ static void print_nodes(const struct json *items, struct arena *a)
 
 static void print_replicas(const struct json *items, struct arena *a)
 {
-    static const char *const headings[] = {"REPLICA", "MODEL",    "STATE", "PID",   "PORT",
-                                           "MEMORY",  "RESTARTS", "AGE",   "REASON"};
+    static const char *const headings[] = {"REPLICA", "RUN",    "MODEL",    "STATE", "PID",
+                                           "PORT",    "MEMORY", "RESTARTS", "AGE",   "REASON"};
     struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
     json_each(item, items)
     {
         const struct json *since = json_get(item, STR("since"));
         cli_table_cell(t, "%.0f", number(json_get(item, STR("id")), 0));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("run")), 0));
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("model")), ""));
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("state")), ""));
         cli_table_cell(t, "%.0f", number(json_get(item, STR("pid")), 0));

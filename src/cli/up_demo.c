@@ -97,7 +97,8 @@ int up_demo(const struct up_options *o, const char *url, struct err *err)
         return error;
     fprintf(stderr, "\nTry it:\n\n");
     printf("curl -N %s/v1/chat/completions -H 'Content-Type: application/json' -d "
-           "'{\"model\": \"chat\", \"stream\": true, \"messages\": [{\"role\": \"user\", "
+           "'{\"model\": \"chat\", \"stream\": true, \"temperature\": 0, \"messages\": [{\"role\": "
+           "\"user\", "
            "\"content\": \"Explain in one sentence what a GPU does.\"}]}'\n",
            url);
     fflush(stdout);

@@ -83,6 +83,7 @@ static void put_replica(struct json_writer *w, const struct managed_replica *r)
     replica_log_path(r, log_path);
     json_object(w);
     put_number(w, STR("id"), r->id);
+    put_number(w, STR("run"), r->run);
     put_text(w, STR("model"), r->model->name);
     put_text(w, STR("state"), replica_state_text(r->core.state));
     put_text(w, STR("reason"), replica_reason_text(r->core.reason));

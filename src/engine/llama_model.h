@@ -24,7 +24,7 @@ struct llama_options {
     uint32_t threads;
 };
 
-enum { LLAMA_KV_BYTES = 1 << 30 };
+enum { LLAMA_KV_BYTES = 512 << 20 };
 
 struct model *llama_model_new(const struct llama_options *options);
 

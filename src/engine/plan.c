@@ -27,26 +27,29 @@ static int youngest(const struct plan_seq *seqs, size_t count)
 }
 
 /* Deals `budget` prompt tokens out in turns. Returns how many were taken. */
-static uint64_t deal(uint32_t quantum, uint64_t budget, struct plan_seq *seqs, size_t count,
-                     size_t *cursor)
+static uint64_t deal(uint32_t turn_length, uint64_t budget, struct plan_seq *seqs, size_t count,
+                     struct plan_turn *turn)
 {
     uint64_t dealt = 0;
-    size_t idle_turns = 0;
-    while (dealt < budget && idle_turns < count) {
-        size_t i = *cursor % count;
-        *cursor = (i + 1) % count;
-        uint64_t rest = reads(&seqs[i]) ? seqs[i].pending - seqs[i].take : 0;
-        uint64_t turn = MIN(MIN(rest, quantum), budget - dealt);
-        seqs[i].take += (uint32_t)turn;
-        dealt += turn;
-        idle_turns = turn ? 0 : idle_turns + 1;
+    size_t passed = 0; /* sequences in a row that had nothing to read */
+    while (dealt < budget && passed < count) {
+        struct plan_seq *s = &seqs[turn->at % count];
+        uint32_t rest = reads(s) ? s->pending - s->take : 0;
+        uint32_t take = (uint32_t)MIN(MIN(rest, turn_length - turn->used), budget - dealt);
+        s->take += take;
+        dealt += take;
+        turn->used += take;
+        passed = take ? 0 : passed + 1;
+        if (take == rest || turn->used == turn_length)
+            *turn = (struct plan_turn){.at = (turn->at + 1) % count};
     }
     return dealt;
 }
 
-int plan_step(const struct plan_limits *limits, struct plan_seq *seqs, size_t count, size_t *cursor)
+int plan_step(const struct plan_limits *limits, struct plan_seq *seqs, size_t count,
+              struct plan_turn *turn)
 {
-    CHECK(count <= limits->batch && limits->quantum > 0);
+    CHECK(count <= limits->batch && limits->turn > 0);
     uint64_t held = held_by_all(seqs, count);
     CHECK(held <= limits->kv_total);
     uint64_t free_cells = limits->kv_total - held;
@@ -61,7 +64,7 @@ int plan_step(const struct plan_limits *limits, struct plan_seq *seqs, size_t co
     if (taken > free_cells)
         return youngest(seqs, count);
     uint64_t room = MIN(limits->batch, free_cells) - taken;
-    taken += deal(limits->quantum, MIN(room, limits->prefill), seqs, count, cursor);
+    taken += deal(limits->turn, MIN(room, limits->prefill), seqs, count, turn);
     /* Prompts that wait for memory which only paused sequences have. */
     if (taken == 0 && any_reads && limits->prefill > 0)
         return youngest(seqs, count);

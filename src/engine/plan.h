@@ -4,8 +4,9 @@
  * way when the KV memory is used up. Pure.
  *
  * Rules: every generating sequence gets its one token; prompts share the prefill budget in turns of
- * `quantum`, the one after the last served first, so that a short prompt is not held up by a long
- * one; memory is never promised twice; the youngest gives way, so that the oldest always advances.
+ * `turn` tokens each, which may span steps, so that a short prompt is read at once and is not held
+ * up by a long one; memory is never promised twice; the youngest gives way, so that the oldest
+ * always advances.
  *
  * Thread rule: none; all functions work on their arguments only.
  */
@@ -19,7 +20,7 @@
 struct plan_limits {
     uint32_t batch;    /* most tokens of a step; at least as many as there are sequences */
     uint32_t prefill;  /* most prompt tokens of this step (pace.h) */
-    uint32_t quantum;  /* prompt tokens per turn */
+    uint32_t turn;     /* prompt tokens of one sequence, until it is the next one's turn */
     uint32_t kv_total; /* cells; at least what the longest sequence may need */
 };
 
@@ -31,15 +32,21 @@ struct plan_seq {
     uint32_t take;    /* out: tokens of it that go into the step */
 };
 
+/* Whose turn it is to read its prompt, and how much of it is used up. All zero at first. */
+struct plan_turn {
+    size_t at;
+    uint32_t used;
+};
+
 enum { PLAN_NONE = -1 };
 
 /*
- * Fills in `take` and moves *cursor (which prompt's turn it is). Returns PLAN_NONE, or the index of
+ * Fills in `take` and moves *turn on. Returns PLAN_NONE, or the index of
  * a sequence that must give back its cells and start anew later: then no `take` counts, and the
  * caller plans again without it.
  */
 int plan_step(const struct plan_limits *limits, struct plan_seq *seqs, size_t count,
-              size_t *cursor);
+              struct plan_turn *turn);
 
 /*
  * May one more sequence, with `need` tokens to compute, start beside these? What the running ones

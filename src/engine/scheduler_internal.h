@@ -62,7 +62,7 @@ struct scheduler {
     struct list waiting;
     struct list embeds; /* waiting for a vector; the first is at work */
     struct slots slots;
-    size_t cursor; /* plan_step's */
+    struct plan_turn turn;
     struct pace pace;
     struct plan_seq *plan;             /* own; one per slot; so are the next three */
     struct slot **planned;             /* own */

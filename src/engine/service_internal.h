@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the service: service.c routes and answers small requests, call.c takes an inference request
- * from its body to its jobs, call_answer.c from news to bytes. Thread rule: the loop's thread.
+ * Inside the service: service.c routes and answers small requests, prompt.c turns prompts into tokens,
+ * call.c takes an inference request from its body to its jobs and to its end, call_answer.c from
+ * news to bytes. Thread rule: the loop's thread.
  */
 #ifndef FAIRWAY_ENGINE_SERVICE_INTERNAL_H
 #define FAIRWAY_ENGINE_SERVICE_INTERNAL_H
@@ -94,5 +95,8 @@ void service_json(struct http_exchange *x, int status, const struct buf *body);
 int service_tokens(struct service *s, struct arena *arena, const struct openai_request *request,
                    const struct openai_prompt *prompt, struct str param, int32_t **ret_tokens,
                    size_t *ret_count, struct api_error *error);
+/* Says that a prompt of (at least) `count` tokens does not fit; returns ERR_INVALID. */
+int service_too_long(struct arena *arena, uint32_t most, bool at_least, size_t count,
+                     struct str param, struct api_error *error);
 
 #endif

@@ -63,7 +63,7 @@ static int read_value(const struct key *key, struct str text, void *member)
 static int read_pair(struct str pair, struct sim_profile *profile, struct err *err)
 {
     static const char *const expected[] = {"a speed above 0", "a share from 0 to 1", "a count",
-                                           "a duration such as 1.5s or 200ms"};
+                                           "a duration such as 10s or 200ms"};
     size_t equals = str_find_char(pair, '=');
     struct str name = str_trim(str_sub(pair, 0, equals));
     struct str value = str_trim(str_sub(pair, equals + 1, pair.len));

@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "engine/scheduler_internal.h"
 
+/* Most chat prompts are read in one turn; a long one does not hold them up for longer than this. */
+enum { PROMPT_TURN = 128 };
+
 static uint32_t pending(const struct job *job)
 {
     return job->count - job->computed;
@@ -34,7 +37,7 @@ static struct plan_limits limits_of(const struct scheduler *s, uint32_t prefill)
     const struct model_info *info = &s->options.model->info;
     return (struct plan_limits){.batch = info->sequences + s->options.prefill_max,
                                 .prefill = prefill,
-                                .quantum = info->quantum,
+                                .turn = PROMPT_TURN,
                                 .kv_total = info->kv_total};
 }
 
@@ -110,7 +113,7 @@ static size_t plan(struct scheduler *s)
             pace_budget(&s->pace, s->options.step_target, count_generating(s->plan, count),
                         MIN(s->options.model->info.quantum, most), most);
         struct plan_limits limits = limits_of(s, budget);
-        int victim = plan_step(&limits, s->plan, count, &s->cursor);
+        int victim = plan_step(&limits, s->plan, count, &s->turn);
         if (victim == PLAN_NONE)
             return count;
         preempt(s, s->planned[victim]);

@@ -176,7 +176,7 @@ static void on_released(struct ticket *t)
 static void access_log(const struct flight *f, nsec took)
 {
     log_info("request", log_str("id", f->id), log_text("model", model_pool_name(f->pool)),
-             log_int("status", f->status), log_int("replica", (int64_t)f->replica),
+             log_int("status", f->status), log_int("run", (int64_t)f->replica),
              log_dur("waited", f->waited),
              log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
              log_dur("took", took), log_int("chunks", (int64_t)f->chunks),

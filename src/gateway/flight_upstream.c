@@ -111,7 +111,7 @@ static void on_body(void *ctx, struct str bytes)
 static void retry(struct flight *f, int error)
 {
     log_warn("replica failed, trying another", log_str("id", f->id),
-             log_text("model", model_pool_name(f->pool)), log_int("replica", (int64_t)f->replica),
+             log_text("model", model_pool_name(f->pool)), log_int("run", (int64_t)f->replica),
              log_str("error", error ? err_text(error) : "refused"),
              log_int("status", f->upstream_status));
     f->retries++;
@@ -165,7 +165,7 @@ static void end_stream(struct flight *f)
 static void break_stream(struct flight *f)
 {
     log_warn("replica failed in mid-stream", log_str("id", f->id),
-             log_text("model", model_pool_name(f->pool)), log_int("replica", (int64_t)f->replica));
+             log_text("model", model_pool_name(f->pool)), log_int("run", (int64_t)f->replica));
     metric_add(flight_meters(f)->broken_streams, 1);
     finish_ticket(f, ROUTE_FAILED);
     flight_fail(f, 502, STR("stream_interrupted"),

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "gateway/meters.h"
 #include "gateway/worker.h"
+#include "net/port.h"
 #include "observe/metrics.h"
 
 enum { WORKERS_MOST = 8 };
@@ -29,6 +30,7 @@ struct gateway {
     struct routes *routes; /* ref; NULL: none yet */
     struct key_ring *keys; /* ref; NULL: none yet */
     unsigned drained;      /* workers */
+    bool stopped;          /* no worker's loop takes mail any more */
 };
 
 struct gateway_options gateway_options_default(void)
@@ -66,6 +68,9 @@ static void give_up(struct gateway *g, unsigned initialised)
 int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
                   struct err *err)
 {
+    int error = port_check_free(options->host, options->port, err);
+    if (error)
+        return error;
     struct gateway *g = NEW(struct gateway);
     g->options = *options;
     g->worker_count = options->workers ? options->workers : default_workers();
@@ -75,7 +80,7 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
     map_init(&g->pools);
     uint16_t port = options->port;
     for (unsigned i = 0; i < g->worker_count; i++) {
-        int error = worker_init(&g->workers[i], g, &g->options, port, err);
+        error = worker_init(&g->workers[i], g, &g->options, port, err);
         if (error) {
             give_up(g, i);
             return error;

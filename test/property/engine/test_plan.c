@@ -18,7 +18,8 @@ struct engine {
     struct plan_limits limits;
     struct plan_seq seqs[SEQS];
     size_t of[SEQS]; /* which request runs there */
-    size_t count, cursor;
+    size_t count;
+    struct plan_turn turn;
     uint64_t next_age;
     struct request requests[REQUESTS];
     uint64_t seed, chance;
@@ -97,7 +98,7 @@ static int step(struct engine *e, int number)
     start_waiting(e);
     for (size_t i = 0; i < e->count; i++)
         e->seqs[i].paused = test_below(&e->chance, 4) == 0;
-    while ((victim = plan_step(&e->limits, e->seqs, e->count, &e->cursor)) != PLAN_NONE) {
+    while ((victim = plan_step(&e->limits, e->seqs, e->count, &e->turn)) != PLAN_NONE) {
         uint64_t youngest = 0;
         for (size_t i = 0; i < e->count; i++)
             youngest = MAX(youngest, e->seqs[i].age);
@@ -129,7 +130,7 @@ static void test_every_request_ends(void **state)
         e.chance = test_random(&chance);
         e.limits.batch = SEQS + (uint32_t)test_below(&e.chance, 40);
         e.limits.prefill = 1 + (uint32_t)test_below(&e.chance, 40);
-        e.limits.quantum = 1 + (uint32_t)test_below(&e.chance, 16);
+        e.limits.turn = 1 + (uint32_t)test_below(&e.chance, 16);
         e.limits.kv_total = 2 * LENGTH_MAX + (uint32_t)test_below(&e.chance, 200);
         for (size_t i = 0; i < REQUESTS; i++) {
             e.requests[i].prompt = 1 + (uint32_t)test_below(&e.chance, LENGTH_MAX);
@@ -145,15 +146,24 @@ static void test_every_request_ends(void **state)
 
 static void test_prompts_take_turns(void **state)
 {
-    struct plan_limits limits = {.batch = 64, .prefill = 10, .quantum = 10, .kv_total = 1000};
+    struct plan_limits limits = {.batch = 64, .prefill = 10, .turn = 16, .kv_total = 1000};
     struct plan_seq seqs[3] = {
         {.pending = 500, .age = 1}, {.pending = 8, .age = 2}, {.pending = 30, .age = 3}};
-    size_t cursor = 0;
-    assert_int_equal(plan_step(&limits, seqs, 3, &cursor), PLAN_NONE);
-    assert_int_equal(seqs[0].take, 10);
-    assert_int_equal(plan_step(&limits, seqs, 3, &cursor), PLAN_NONE);
-    assert_int_equal(seqs[1].take, 8); /* the short one does not wait for the long one */
-    assert_int_equal(seqs[2].take, 2);
+    /* The turns are 16, 8 (all it has), 16, 16 ... whatever the steps are. */
+    const uint32_t expected[4][3] = {{10, 0, 0}, {6, 4, 0}, {0, 4, 6}, {0, 0, 10}};
+    struct plan_turn turn = {0};
+    for (size_t step = 0; step < 4; step++) {
+        assert_int_equal(plan_step(&limits, seqs, 3, &turn), PLAN_NONE);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(seqs[i].take, expected[step][i]);
+            seqs[i].pending -= seqs[i].take;
+            seqs[i].held += seqs[i].take;
+            if (seqs[i].pending == 0) { /* it generates, and its reader is slow */
+                seqs[i].pending = 1;
+                seqs[i].paused = true;
+            }
+        }
+    }
 }
 
 int main(void)

@@ -105,13 +105,12 @@ static void submit(size_t i, const char *prompt, const struct job_params *params
     int32_t tokens[600];
     size_t count;
     struct outcome *o = &w.outcomes[i];
-    assert_int_equal(
-        w.model->ops->tokenize(w.model, str_from(prompt), true, tokens, 600, &count), 0);
+    assert_int_equal(w.model->ops->tokenize(w.model, str_from(prompt), true, tokens, 600, &count),
+                     0);
     buf_fini(&o->text);
     *o = (struct outcome){.keep_waiting = o->keep_waiting};
     buf_init(&o->text, 1 << 16);
-    assert_int_equal(
-        job_new(params, tokens, count, w.model->info.length_max, &o->job), 0);
+    assert_int_equal(job_new(params, tokens, count, w.model->info.length_max, &o->job), 0);
     o->job->owner = o;
     o->job->notify = on_news;
     assert_int_equal(scheduler_submit(w.scheduler, &o->job, 1), 0);
@@ -121,7 +120,8 @@ static void submit(size_t i, const char *prompt, const struct job_params *params
 static const char *const prompts[JOBS_MAX] = {
     "Once upon a time",
     "The dog",
-    "Lily and Tom went to the park. They saw a big tree with a red ball in it. Tom wanted the ball. "
+    "Lily and Tom went to the park. They saw a big tree with a red ball in it. Tom wanted the "
+    "ball. "
     "He climbed up and up until he could see the whole park below him, and then",
     "One day, a little bird",
     "Tim had a toy car",

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A replica dies under load: what was not yet answered goes elsewhere, what was gets one explicit error."""
+import asyncio
+import os
+import signal
+
+import openai
+import requests
+
+from fairway_process import metric, wait_for
+
+STREAMS = 60
+
+
+class Tally:
+    def __init__(self):
+        self.first, self.whole, self.broken, self.other = 0, 0, 0, []
+
+
+async def stream(client, tally, tokens):
+    try:
+        events = await client.chat.completions.create(model="sim", stream=True, max_tokens=tokens,
+                                                      messages=[{"role": "user", "content": "hello"}])
+        chunks = 0
+        async for _ in events:
+            tally.first += chunks == 0
+            chunks += 1
+        assert chunks >= tokens
+        tally.whole += 1
+    except openai.APIError as e:
+        if e.code == "stream_interrupted":
+            tally.broken += 1
+        else:
+            tally.other.append(repr(e))
+
+
+def test_kill_one_of_three_in_mid_stream(fairway):
+    before = fairway.serve("sim", replicas=3, slots=32, profile="decode=50,answer=0")
+    tally = Tally()
+
+    async def run():
+        client = fairway.async_client()
+        tasks = [asyncio.create_task(stream(client, tally, 100)) for _ in range(STREAMS)]
+        while tally.first < STREAMS:
+            await asyncio.sleep(0.01)
+        os.kill(before[0]["pid"], signal.SIGKILL)
+        await asyncio.gather(*tasks)
+        await client.close()
+
+    asyncio.run(run())
+    assert tally.other == []
+    assert tally.broken == STREAMS // 3  # least load had spread them evenly
+    assert tally.whole == STREAMS - tally.broken
+    after = fairway.ready("sim", 3)
+    assert {r["pid"] for r in after} - {r["pid"] for r in before}
+    text = requests.get(fairway.url + "/metrics").text
+    assert metric(text, "fairway_streams_broken_total", model_name="sim") == tally.broken
+
+
+def test_not_yet_answered_finish_elsewhere(fairway):
+    """The replica is stopped (SIGSTOP) so that it takes requests but answers none, then killed."""
+    before = fairway.serve("sim", replicas=3, slots=32, profile="decode=200,answer=0")
+    os.kill(before[0]["pid"], signal.SIGSTOP)
+    tally = Tally()
+
+    async def run():
+        client = fairway.async_client()
+        tasks = [asyncio.create_task(stream(client, tally, 20)) for _ in range(STREAMS)]
+        while tally.whole < STREAMS * 2 // 3:
+            await asyncio.sleep(0.01)
+        os.kill(before[0]["pid"], signal.SIGKILL)
+        await asyncio.gather(*tasks)
+        await client.close()
+
+    asyncio.run(run())
+    assert (tally.whole, tally.broken, tally.other) == (STREAMS, 0, [])
+    text = requests.get(fairway.url + "/metrics").text
+    assert metric(text, "fairway_retries_total", model_name="sim") == STREAMS // 3
+
+
+def test_whole_answers_survive_a_death(fairway):
+    """An answer that is no stream is passed on when it is complete, so the death of its replica is no loss."""
+    before = fairway.serve("sim", replicas=2, slots=32, profile="decode=50,answer=0")
+    answers = []
+
+    async def run():
+        client = fairway.async_client()
+
+        async def one():
+            answer = await client.chat.completions.create(model="sim", max_tokens=60,
+                                                          messages=[{"role": "user", "content": "hello"}])
+            answers.append(answer.usage.completion_tokens)
+
+        tasks = [asyncio.create_task(one()) for _ in range(20)]
+        await asyncio.to_thread(wait_for, lambda: metric(
+            requests.get(fairway.url + "/metrics").text, "fairway_requests_running", model_name="sim") == 20,
+            "all run")
+        os.kill(before[0]["pid"], signal.SIGKILL)
+        await asyncio.gather(*tasks)
+        await client.close()
+
+    asyncio.run(run())
+    assert answers == [60] * 20
+
+
+def test_no_replica_left_means_waiting_then_served(fairway):
+    """The only replica dies: requests wait for the next one instead of failing."""
+    (before,) = fairway.serve("sim", slots=8, profile="decode=500,answer=0")
+    os.kill(before["pid"], signal.SIGKILL)
+    answer = fairway.client().chat.completions.create(model="sim", max_tokens=5,
+                                                      messages=[{"role": "user", "content": "hello"}])
+    assert answer.usage.completion_tokens == 5
