@@ -53,8 +53,8 @@ static void put_base64(const unsigned char *bytes, size_t len, struct buf *out)
                          (left > 2 ? bytes[i + 2] : 0);
         buf_put_char(out, digits[group >> 18]);
         buf_put_char(out, digits[group >> 12 & 63]);
-        buf_put_char(out, left > 1 ? digits[group >> 6 & 63] : '=');
-        buf_put_char(out, left > 2 ? digits[group & 63] : '=');
+        buf_put_char(out, (char)(left > 1 ? digits[group >> 6 & 63] : '='));
+        buf_put_char(out, (char)(left > 2 ? digits[group & 63] : '='));
     }
 }
 

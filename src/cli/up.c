@@ -18,7 +18,15 @@
 #include "gateway/gateway.h"
 #include "net/tls.h"
 #include "observe/metrics.h"
+#include "observe/otlp.h"
+#include "observe/tracer.h"
 #include "store/keys.h"
+
+/* All traces are sampled; those of a slow collector give way in a ring of about 4 MB. */
+#define TRACE_RATIO      1.0
+#define TRACE_SLOW       SEC(10)
+#define TRACE_LAST_WORDS SEC(2)
+enum { TRACE_SPANS_MAX = 4096 };
 
 struct up {
     struct up_options o;
@@ -26,6 +34,8 @@ struct up {
     struct controller *controller;
     struct tls_server *tls;
     struct metrics *metrics;
+    struct tracer *tracer; /* NULL: nobody collects traces */
+    struct otlp *otlp;
     char url[256];
 };
 
@@ -92,6 +102,7 @@ static int start_gateway(struct up *up, struct err *err)
     options.host = up->o.host;
     options.port = up->o.port;
     options.metrics = up->metrics;
+    options.tracer = up->tracer;
     options.keys_required = !is_loopback(up->o.host);
     options.access_log = !up->o.quiet;
     if (up->o.tls_certificate) {
@@ -128,10 +139,24 @@ static int start_controller(struct up *up, struct err *err)
     return controller_start(&options, &up->controller, err);
 }
 
+static int start_tracing(struct up *up, struct err *err)
+{
+    const struct tracer_options tracer = {
+        .ratio = TRACE_RATIO, .slow = TRACE_SLOW, .capacity = TRACE_SPANS_MAX};
+    const struct otlp_options otlp = {.endpoint = otlp_endpoint_from_env(),
+                                      .service_name = "fairway-gateway"};
+    if (!otlp.endpoint)
+        return 0;
+    up->tracer = tracer_new(&tracer);
+    return otlp_start(up->tracer, &otlp, &up->otlp, err);
+}
+
 static int start(struct up *up, struct err *err)
 {
     up->metrics = metrics_new();
-    int error = start_gateway(up, err);
+    int error = start_tracing(up, err);
+    if (!error)
+        error = start_gateway(up, err);
     return error ? error : start_controller(up, err);
 }
 
@@ -144,6 +169,11 @@ static void end(struct up *up)
         controller_free(up->controller);
         gateway_free(up->gateway);
     }
+    if (up->otlp) {
+        otlp_stop(up->otlp, TRACE_LAST_WORDS);
+        otlp_free(up->otlp);
+    }
+    tracer_free(up->tracer);
     tls_server_free(up->tls);
     metrics_free(up->metrics);
 }

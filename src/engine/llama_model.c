@@ -64,7 +64,7 @@ static int decode(struct model *m, const struct model_token *batch, size_t count
         b->pos[i] = (llama_pos)batch[i].position;
         b->n_seq_id[i] = 1;
         b->seq_id[i][0] = (llama_seq_id)batch[i].sequence;
-        b->logits[i] = batch[i].output;
+        b->logits[i] = (int8_t)batch[i].output;
     }
     int result = llama_decode(l->context, *b);
     if (result == 0)

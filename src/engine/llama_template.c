@@ -22,7 +22,7 @@ static bool skip_either(struct str *rest, struct str a, struct str b)
 /* Takes a quoted Jinja literal off the front, escapes resolved. False if it is no such thing. */
 static bool take_literal(struct str *rest, struct buf *out)
 {
-    char quote = skip(rest, STR("'")) ? '\'' : skip(rest, STR("\"")) ? '"' : 0;
+    char quote = skip(rest, STR("'")) ? '\'' : (char)(skip(rest, STR("\"")) ? '"' : 0);
     for (size_t i = 0; quote && i < rest->len; i++) {
         char c = rest->ptr[i];
         if (c == quote) {
@@ -31,7 +31,7 @@ static bool take_literal(struct str *rest, struct buf *out)
         }
         if (c == '\\' && i + 1 < rest->len) {
             char escaped = rest->ptr[++i];
-            c = escaped == 'n' ? '\n' : escaped == 't' ? '\t' : escaped;
+            c = (char)(escaped == 'n' ? '\n' : escaped == 't' ? '\t' : escaped);
         }
         buf_put_char(out, c);
     }

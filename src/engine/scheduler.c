@@ -140,7 +140,7 @@ static bool load(struct scheduler *s)
         s->options.prefill_max = MAX(s->options.prefill_max, info->quantum);
         slots_init(&s->slots, model);
         s->plan = mem_array(info->sequences, sizeof(s->plan[0]));
-        s->planned = mem_array(info->sequences, sizeof(s->planned[0]));
+        s->planned = mem_array(info->sequences, sizeof(struct slot *));
         s->batch = mem_array(info->sequences + s->options.prefill_max, sizeof(s->batch[0]));
         s->scratch = mem_array(info->vocabulary, sizeof(s->scratch[0]));
     }

@@ -14,7 +14,7 @@ static bool may_grow(const char *bytes, size_t len)
     size_t whole = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     char trial[4];
     for (size_t i = 0; i < whole; i++)
-        trial[i] = i < len ? bytes[i] : (char)0x80;
+        trial[i] = (char)(i < len ? bytes[i] : 0x80);
     if (len == 1) /* the ranges of a second byte that are narrower at their lower end */
         trial[1] = (char)(lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80);
     return len < whole && utf8_length(trial, trial + whole) == whole;

@@ -175,9 +175,11 @@ static void on_released(struct ticket *t)
 
 static void access_log(const struct flight *f, nsec took)
 {
-    log_info("request", log_str("id", f->id), log_text("model", model_pool_name(f->pool)),
-             log_int("status", f->status), log_int("run", (int64_t)f->replica),
-             log_dur("waited", f->waited),
+    char trace[TRACE_ID_TEXT_MAX];
+    log_info("request", log_str("id", f->id),
+             log_str("trace_id", trace_id_format(f->trace.own.trace, trace)),
+             log_text("model", model_pool_name(f->pool)), log_int("status", f->status),
+             log_int("run", (int64_t)f->replica), log_dur("waited", f->waited),
              log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
              log_dur("took", took), log_int("chunks", (int64_t)f->chunks),
              log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries));
@@ -191,6 +193,7 @@ static void account(struct flight *f)
     loop_timer_stop(&f->keepalive);
     metric_observe(flight_meters(f)->duration, nsec_to_seconds(took));
     model_meters_count(flight_meters(f), f->status);
+    flight_trace_end(f, f->worker->options->tracer);
     if (f->worker->options->access_log)
         access_log(f, took);
 }
@@ -233,6 +236,10 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->started = http_exchange_started(f->exchange);
     snprintf(f->id, sizeof(f->id), "req_%016llx", (unsigned long long)rng_u64(&w->rng));
     buf_init(&f->held, FLIGHT_ANSWER_MAX);
+    const struct http_request *request = http_exchange_request(f->exchange);
+    f->prompt_length = request->body.len;
+    flight_trace_begin(&f->trace, w->options->tracer,
+                       http_header_get(&request->headers, STR("traceparent")), &w->rng);
     http_exchange_set_data(f->exchange, f);
     f->keepalive.fire = on_keepalive;
     if (f->stream)

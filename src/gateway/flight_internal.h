@@ -4,6 +4,7 @@
 #define FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 
 #include "gateway/flight.h"
+#include "gateway/flight_trace.h"
 #include "gateway/meters.h"
 
 enum flight_state { FLIGHT_WAITING, FLIGHT_CALLING, FLIGHT_ANSWERING, FLIGHT_ENDED };
@@ -40,6 +41,8 @@ struct flight {
     nsec started, waited, first_chunk, last_chunk;
     uint64_t chunks, bytes;
     unsigned retries;
+    size_t prompt_length; /* bytes of the request's body */
+    struct flight_trace trace;
     int status; /* answered; 499: the client left */
 };
 

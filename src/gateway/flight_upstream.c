@@ -23,6 +23,7 @@ static bool is_kept_back(struct str name)
         STR("proxy-authorization"),
         STR("x-request-id"),
         STR("accept-encoding"),
+        STR("traceparent"),
     };
     for (size_t i = 0; i < ARRAY_LEN(list); i++)
         if (str_eq_nocase(name, list[i]))
@@ -30,14 +31,17 @@ static bool is_kept_back(struct str name)
     return str_eq_nocase(str_sub(name, 0, 10), STR("x-fairway-"));
 }
 
-static size_t upstream_headers(const struct flight *f, const struct http_request *r,
-                               struct http_header ret_headers[HTTP_HEADERS_MAX + 1])
+static size_t upstream_headers(struct flight *f, const struct http_request *r,
+                               struct http_header ret_headers[HTTP_HEADERS_MAX + 2],
+                               char traceparent[TRACEPARENT_MAX])
 {
     size_t count = 0;
     for (size_t i = 0; i < r->headers.count; i++)
         if (!is_kept_back(r->headers.items[i].name))
             ret_headers[count++] = r->headers.items[i];
     ret_headers[count++] = (struct http_header){STR("x-request-id"), str_from(f->id)};
+    flight_trace_call(&f->trace, &f->worker->rng, traceparent);
+    ret_headers[count++] = (struct http_header){STR("traceparent"), str_from(traceparent)};
     return count;
 }
 
@@ -198,14 +202,15 @@ void flight_call(struct flight *f)
 {
     const struct http_request *r = http_exchange_request(f->exchange);
     const struct gateway_options *options = f->worker->options;
-    struct http_header headers[HTTP_HEADERS_MAX + 1];
+    struct http_header headers[HTTP_HEADERS_MAX + 2];
+    char traceparent[TRACEPARENT_MAX];
     const struct http_call_request request = {
         .host = str_from(f->ticket.verdict.host),
         .port = f->ticket.verdict.port,
         .method = STR("POST"),
         .target = f->upstream_path,
         .headers = headers,
-        .header_count = upstream_headers(f, r, headers),
+        .header_count = upstream_headers(f, r, headers, traceparent),
         .body = f->edited.max ? buf_str(&f->edited) : r->body,
         .connect_timeout = options->upstream_connect_timeout,
         .head_timeout = options->upstream_head_timeout,

@@ -19,6 +19,7 @@ struct gateway;
 struct key_table;
 struct metrics;
 struct tls_server;
+struct tracer;
 
 struct gateway_options {
     struct str host;
@@ -27,6 +28,7 @@ struct gateway_options {
     struct http_limits limits;
     struct tls_server *tls;  /* borrow; NULL: plain */
     struct metrics *metrics; /* borrow */
+    struct tracer *tracer;   /* borrow; NULL: no spans are kept */
     nsec keepalive;          /* a streaming request that waits gets a comment so often (15 s) */
     nsec upstream_connect_timeout, upstream_head_timeout,
         upstream_idle_timeout; /* 2 s, 600 s, 300 s */

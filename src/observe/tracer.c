@@ -29,6 +29,8 @@ struct tracer *tracer_new(const struct tracer_options *options)
 
 void tracer_free(struct tracer *t)
 {
+    if (!t)
+        return;
     pthread_mutex_destroy(&t->mutex);
     mem_free(t->ring);
     mem_free(t);

@@ -22,7 +22,7 @@ struct tracer_options {
 };
 
 struct tracer *tracer_new(const struct tracer_options *options);
-void tracer_free(struct tracer *t);
+void tracer_free(struct tracer *t); /* NULL is fine */
 
 /* Head sampling of a new trace. (A received one keeps its caller's decision.) */
 bool tracer_samples(const struct tracer *t, struct trace_id id);

@@ -13,7 +13,7 @@ import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("FAIRWAY_BUILD", ROOT / "build" / "release"))
-BINARY = BUILD / "src" / "engine" / "fairway-engine"
+BINARY = BUILD / "bin" / "fairway-engine"
 MODEL = ROOT / "test" / "data" / "models" / "stories260K-q8_0.gguf"
 WAIT = 60  # seconds; a bound for hangs, not a measure of speed
 

@@ -108,8 +108,8 @@ class Fairway:
     def ready(self, model, count=1, seconds=60):
         def look():
             ready = [r for r in self.replicas(model) if r["state"] == "ready"]
-            return ready if len(ready) == count else None
-        return wait_for(look, f"{count} replicas of {model} ready", seconds)
+            return (ready,) if len(ready) == count else None
+        return wait_for(look, f"{count} replicas of {model} ready", seconds)[0]
 
     def serve(self, name, replicas=1, **rest):
         """Applies a model and waits until its replicas are ready."""
