@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/wish.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+#include "store/gguf.h"
 
 enum { WISH_ARENA_MAX = 4 * 1024 * 1024, EXTRA_ARGS = 16, EXTRA_ENV = 8 };
 
@@ -46,14 +46,34 @@ static int local_path(const struct model_spec *spec, struct str *ret_path, struc
     return 0;
 }
 
+/*
+ * KV cache = bytes per token x context x concurrent requests; fairway-engine reserves 512 MiB of it at most
+ * unless told otherwise (its option --kv), and 4,096 tokens of context unless told otherwise.
+ */
+#define KV_BYTES_MAX ((uint64_t)512 << 20)
+enum { CONTEXT_DEFAULT = 4096 };
+
+static uint64_t kv_bytes(const struct model_spec *spec, const struct gguf_facts *facts)
+{
+    uint64_t context =
+        spec->engine.context_length ? (uint64_t)spec->engine.context_length : CONTEXT_DEFAULT;
+    uint64_t sequences = (uint64_t)spec->engine.max_concurrent_requests, bytes;
+    if (facts->context_length)
+        context = MIN(context, facts->context_length);
+    if (__builtin_mul_overflow(gguf_kv_bytes_per_token(facts), context * sequences, &bytes))
+        return KV_BYTES_MAX;
+    return MIN(bytes, KV_BYTES_MAX);
+}
+
+/* Looked at before a process is started, so that a broken file is said and not crashed on. */
 static int check_file(struct wish *w, struct str path, struct err *err)
 {
-    struct stat st;
-    if (stat(path.ptr, &st))
-        return err_set(err, err_from_errno(errno), "model file %s: %s", path.ptr, strerror(errno));
-    if (!S_ISREG(st.st_mode) || access(path.ptr, R_OK))
-        return err_set(err, ERR_INVALID, "model file %s: not a file that can be read", path.ptr);
-    w->weights = (uint64_t)st.st_size;
+    struct gguf_facts facts;
+    int error = gguf_read_file(path.ptr, &facts, err);
+    if (error)
+        return error;
+    w->weights = facts.file_size;
+    w->kv = kv_bytes(&w->model->spec, &facts);
     return 0;
 }
 
@@ -191,7 +211,7 @@ void wish_fini(struct wish *w)
 
 uint64_t wish_memory(const struct wish *w)
 {
-    return MAX(w->weights, (uint64_t)w->model->spec.resources.memory);
+    return MAX(w->weights + w->kv, (uint64_t)w->model->spec.resources.memory);
 }
 
 /* "MemTotal:   16384 kB" */
@@ -229,12 +249,12 @@ int wish_check_memory(const struct wish *w, uint64_t reserved, struct err *err)
     uint64_t room = MIN(m.available, unpromised);
     if (need <= room)
         return 0;
-    return err_set(
-        err, ERR_UNAVAILABLE,
-        "a replica needs %.2f GiB (weights %.2f GiB, resources.memory %.2f GiB), and this "
-        "machine has %.2f GiB left (total %.2f GiB, available %.2f GiB, other replicas "
-        "need %.2f GiB); use a smaller model or fewer replicas",
-        (double)need / GIB, (double)w->weights / GIB, (double)w->model->spec.resources.memory / GIB,
-        (double)room / GIB, (double)m.total / GIB, (double)m.available / GIB,
-        (double)reserved / GIB);
+    return err_set(err, ERR_UNAVAILABLE,
+                   "a replica needs %.2f GiB (weights %.2f + KV cache %.2f, or resources.memory "
+                   "%.2f), and this "
+                   "machine has %.2f GiB left (total %.2f GiB, available %.2f GiB, other replicas "
+                   "need %.2f GiB); use a smaller model or fewer replicas",
+                   (double)need / GIB, (double)w->weights / GIB, (double)w->kv / GIB,
+                   (double)w->model->spec.resources.memory / GIB, (double)room / GIB,
+                   (double)m.total / GIB, (double)m.available / GIB, (double)reserved / GIB);
 }

@@ -18,6 +18,7 @@ struct wish {
     const char **env;    /* "NAME=value", on top of our own; NULL-terminated */
     uint64_t revision;   /* hash of what needs a new process when it changes */
     uint64_t weights;    /* bytes of the model file; 0: unknown */
+    uint64_t kv;         /* bytes of keys and values that the engine will reserve; 0: unknown */
 };
 
 /* Copies a stored Model. On failure the model exists but cannot run, and err says why. */
@@ -31,7 +32,7 @@ void wish_fini(struct wish *w);
  */
 [[nodiscard]] int wish_check_memory(const struct wish *w, uint64_t reserved, struct err *err);
 
-/* What one replica needs: its weights, or the memory that its resources ask for if that is more. */
+/* What one replica needs: weights and KV cache, or the memory that its resources ask for if that is more. */
 uint64_t wish_memory(const struct wish *w);
 
 struct machine_memory {

@@ -2,11 +2,14 @@
 """The OpenAI API of the engine, by the OpenAI client, over a real (tiny) model."""
 import base64
 import json
+import re
 import struct
 
 import openai
 import pytest
 import requests
+
+from engine_process import ROOT
 
 PROMPT = "Once upon a time"
 
@@ -281,6 +284,13 @@ def test_metrics_say_what_happened(engine, client):
     assert engine.metric("vllm:time_to_first_token_seconds_count") > 0
     assert engine.metric("fairway_engine_slots") == 4
     assert engine.metric("vllm:num_requests_running") == 0
+
+
+def test_every_metric_is_documented_and_every_documented_one_is_there(engine):
+    page = (ROOT / "docs" / "engine.md").read_text().split("## Metrics")[1].split("##")[0]
+    documented = {name for row in page.split("\n") for name in re.findall(r"`([a-z_:0-9]+)`", row.split("|")[1] if "|" in row else "")}
+    scraped = set(re.findall(r"^# TYPE (\S+)", requests.get(engine.url + "/metrics").text, re.M))
+    assert scraped == documented
 
 
 def test_the_trace_of_the_caller_is_logged_and_the_prompt_is_not(engine):

@@ -19,8 +19,8 @@ static int clean(void **state)
 
 static int read_line(const char *line)
 {
-    static char copy[512];
-    char *argv[16] = {"fairway-engine"}, *save;
+    static char program[] = "fairway-engine", copy[512];
+    char *argv[16] = {program}, *save;
     int argc = 1;
     snprintf(copy, sizeof(copy), "%s", line);
     for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
