@@ -6,16 +6,18 @@
 #ifndef FAIRWAY_BENCH_ANSWERS_H
 #define FAIRWAY_BENCH_ANSWERS_H
 
+#include <assert.h>
 #include <stdio.h>
 
 enum { STREAM_EVENTS = 64, STREAM_BODY_MAX = 16 * 1024, EVENT_MAX = 256 };
 
 static const char plain_answer[] =
-    "{\"id\":\"chatcmpl-5f0c2b7e9a1d4c3f8b6e\",\"object\":\"chat.completion\",\"created\":1767225600,"
-    "\"model\":\"bench\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
-    "\"A graphics processor runs the same small program on thousands of data items at once, which is "
-    "what drawing a picture needs and what multiplying the matrices of a language model needs too. "
-    "It has many simple cores, fast memory beside them, and little patience for branches.\"},"
+    "{\"id\":\"chatcmpl-5f0c2b7e9a1d4c3f8b6e\",\"object\":\"chat.completion\","
+    "\"created\":1767225600,\"model\":\"bench\",\"choices\":[{\"index\":0,\"message\":"
+    "{\"role\":\"assistant\",\"content\":\"A graphics processor runs the same small program "
+    "on thousands of data items at once, which is what drawing a picture needs and what "
+    "multiplying the matrices of a language model needs too. It has many simple cores, fast "
+    "memory beside them, and little patience for branches. Batches suit it better.\"},"
     "\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":24,"
     "\"completion_tokens\":57,\"total_tokens\":81}}";
 

@@ -28,7 +28,9 @@ static int apply_demo(const struct up_options *o, struct err *err)
     struct model *model = model_from(resource_new(&model_kind, &a));
     model->resource.metadata.name = STR("chat");
     model->spec.source.uri = arena_printf(&a, "file://%s", path);
+    /* Eight sequences with KV cells of their own: answers that repeat (docs/engine.md). */
     model->spec.engine.max_concurrent_requests = 8;
+    model->spec.engine.context_length = 2048;
     json_writer_init(&w, &text, 0);
     resource_encode(&model->resource, &w);
     int error = client_call(o->state, "PUT", "/apis/fairway.dev/v1/models/chat", buf_str(&text),

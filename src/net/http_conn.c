@@ -147,7 +147,11 @@ void conn_refuse(struct conn *c, int status)
 
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_HEAD && !c->head_began)
+    if (c->state != CONN_HEAD || c->head_began)
+        return;
+    if (stream_unsent(c->stream) > 0) /* the end of its last answer */
+        linger(c);
+    else
         conn_close(c);
 }
 

@@ -20,12 +20,14 @@ class Tally:
 async def stream(client, tally, tokens):
     try:
         events = await client.chat.completions.create(model="sim", stream=True, max_tokens=tokens,
+                                                      stream_options={"include_usage": True},
                                                       messages=[{"role": "user", "content": "hello"}])
-        chunks = 0
-        async for _ in events:
+        chunks = counted = 0
+        async for chunk in events:
             tally.first += chunks == 0
             chunks += 1
-        assert chunks >= tokens
+            counted += chunk.usage.completion_tokens if chunk.usage else 0
+        assert counted == tokens
         tally.whole += 1
     except openai.APIError as e:
         if e.code == "stream_interrupted":
