@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "observe/metrics.h"
 #include "observe/otlp.h"
 #include "observe/tracer.h"
+#include "runtime/local/folder.h"
 #include "store/keys.h"
 
 /* All traces are sampled; those of a slow collector give way in a ring of about 4 MB. */
@@ -298,7 +298,9 @@ static int setup_log(const struct up_options *o, struct err *err)
                        o->log_level);
     int fd = STDERR_FILENO;
     if (o->demo || o->detach) { /* the terminal is for people then */
-        (void)mkdir(o->state, 0700);
+        int error = folder_make(o->state, err);
+        if (error)
+            return error;
         snprintf(path, sizeof(path), "%s/fairway.log", o->state);
         fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (fd < 0)

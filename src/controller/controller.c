@@ -7,13 +7,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/managed.h"
+#include "runtime/local/folder.h"
 #include "runtime/local/log_file.h"
 #include "store/keys.h"
 
@@ -44,22 +44,6 @@ void event_note(struct controller *c, struct str object, const char *reason, con
 }
 
 /* ---- the state folder ---- */
-
-static int make_folder(const char *path, struct err *err)
-{
-    char part[PATH_MAX];
-    snprintf(part, sizeof(part), "%s", path);
-    for (char *slash = part + 1; *slash; slash++) {
-        if (*slash != '/')
-            continue;
-        *slash = 0;
-        (void)mkdir(part, 0755); /* the last one tells */
-        *slash = '/';
-    }
-    if (mkdir(path, 0700) && errno != EEXIST)
-        return err_set(err, err_from_errno(errno), "state folder %s: %s", path, strerror(errno));
-    return 0;
-}
 
 /* One controller per state folder: the lock ends with the process, however it ends. */
 static int lock_folder(struct controller *c, struct err *err)
@@ -104,10 +88,10 @@ static int read_instance(struct controller *c, struct err *err)
 static int open_state(struct controller *c, struct err *err)
 {
     char path[PATH_MAX];
-    int error = make_folder(c->state_dir, err);
+    int error = folder_make(c->state_dir, err);
     snprintf(path, sizeof(path), "%s/log", c->state_dir);
     if (!error)
-        error = make_folder(path, err);
+        error = folder_make(path, err);
     if (!error)
         error = lock_folder(c, err);
     if (!error)

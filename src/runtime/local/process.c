@@ -235,7 +235,7 @@ static int spawn(const struct process_spec *spec, int log_fd, pid_t *ret_pid)
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     int error_number = posix_spawnp(ret_pid, spec->argv[0], &files, &attributes,
-                                   (char *const *)spec->argv, (char *const *)spec->env);
+                                    (char *const *)spec->argv, (char *const *)spec->env);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return error_number;
