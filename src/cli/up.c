@@ -219,6 +219,23 @@ static void *hurry_on_signal(void *arg)
     return NULL;
 }
 
+/* The detached process says how it went and lets go of its parent's terminal or pipes. */
+static void leave_terminal(const struct up_options *o, bool ready)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/fairway.log", o->state);
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(nothing, STDIN_FILENO);
+    dup2(nothing, STDOUT_FILENO);
+    dup2(log >= 0 ? log : nothing, STDERR_FILENO);
+    (void)!write(o->ready_fd, ready ? "r" : "f", 1);
+    close(o->ready_fd);
+    close(nothing);
+    if (log >= 0)
+        close(log);
+}
+
 static int serve(struct up *up, int signals)
 {
     struct err err;
@@ -228,10 +245,8 @@ static int serve(struct up *up, int signals)
         result = up_demo(&up->o, up->url, &err) ? cli_fail(&err) : CLI_OK;
     else
         fprintf(stderr, "Fairway listens on %s\n", up->url);
-    if (up->o.ready_fd >= 0) {
-        (void)!write(up->o.ready_fd, result ? "f" : "r", 1);
-        close(up->o.ready_fd);
-    }
+    if (up->o.ready_fd >= 0)
+        leave_terminal(&up->o, result == CLI_OK);
     uint32_t signal_number = SIGTERM;
     while (result == CLI_OK && (signal_number = next_signal(signals)) == SIGHUP)
         reload(up);

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""https with certificates loaded anew, and the habits of the command line."""
+import signal
+import socket
+import ssl
+import subprocess
+
+import requests
+
+from fairway_process import BIN, TINY_MODEL, Fairway, wait_for
+
+
+def make_certificate(folder, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True)
+
+
+def served_name(url):
+    host, port = url.removeprefix("https://").split(":")
+    context = ssl._create_unverified_context()
+    with context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host) as connection:
+        der = connection.getpeercert(binary_form=True)
+    text = subprocess.run(["openssl", "x509", "-inform", "der", "-noout", "-subject"], input=der, capture_output=True)
+    return text.stdout.decode().strip().rsplit("=", 1)[1].strip()
+
+
+def test_https_and_new_certificates(tmp_path):
+    make_certificate(tmp_path, "first")
+    with Fairway("--quiet", "--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")) as f:
+        f.serve("sim", profile="decode=1000,answer=0")
+        assert f.url.startswith("https://")
+        session = requests.Session()
+        session.trust_env = False  # REQUESTS_CA_BUNDLE would win over verify
+        session.verify = str(tmp_path / "cert.pem")
+        assert session.get(f.url + "/v1/models").json()["data"][0]["id"] == "sim"
+        answer = session.post(f.url + "/v1/chat/completions", json={
+            "model": "sim", "stream": True, "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]})
+        assert answer.text.rstrip().endswith("data: [DONE]")
+        assert served_name(f.url) == "first"
+        (tmp_path / "cert.pem").write_text("no certificate")
+        f.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "certificates stay as they were" in f.log_text(), "the bad one is refused")
+        assert served_name(f.url) == "first"
+        make_certificate(tmp_path, "second")
+        f.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: served_name(f.url) == "second", "the new certificate is served")
+
+
+def run(*arguments):
+    return subprocess.run([BIN / "fairway", *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_usage_and_exit_codes(tmp_path):
+    state = ["--state", str(tmp_path)]
+    assert run("--help").returncode == 0 and "usage: fairway" in run("--help").stdout
+    for verb in ["up", "down", "apply", "get", "describe", "scale", "delete", "logs", "chat", "run", "key", "explain",
+                 "version", "completion"]:
+        done = run(verb, "--help")
+        assert done.returncode == 0 and done.stdout.startswith(f"usage: fairway {verb}"), verb
+    assert run("gte").returncode == 2 and "did you mean 'get'" in run("gte").stderr
+    assert run("get", "models", *state).returncode == 4
+    assert "fairway up" in run("get", "models", *state).stderr
+    assert run("scale", "x", "--replicas", "many", *state).returncode == 2
+    assert run("up", "--listen", "nowhere", *state).returncode == 1
+    assert "contextLength" in run("explain", "model.spec.engine").stdout
+    for shell in ["bash", "zsh", "fish"]:
+        assert "describe" in run("completion", shell).stdout
+    checked = subprocess.run(["bash", "-n"], input=run("completion", "bash").stdout, text=True)
+    assert checked.returncode == 0
+
+
+def test_run_answers_and_leaves_nothing():
+    done = run("run", str(TINY_MODEL), "Once upon a time")
+    assert done.returncode == 0 and len(done.stdout) > 5, done.stderr
+    assert "fairway-run" not in subprocess.run(["pgrep", "-fa", "fairway-run-"], capture_output=True, text=True).stdout
+    done = run("run", "/no/such.gguf", "hello")
+    assert done.returncode == 1 and "/no/such.gguf" in done.stderr
+
+
+def test_chat_in_the_terminal(fairway):
+    fairway.serve("sim", profile="decode=1000,answer=20")
+    talk = fairway.cli("chat", "sim", "tell me a story", check=False)
+    assert talk.returncode == 0 and len(talk.stdout.split()) > 5
+    talk = subprocess.run([BIN / "fairway", "chat", "sim", "--state", fairway.state], input="one\ntwo\n",
+                          capture_output=True, text=True, timeout=60)
+    assert talk.returncode == 0 and talk.stdout.count("\n") == 2
+    assert "does not exist" in fairway.cli("chat", "none", "hello", check=False).stderr
+
+
+def test_detach_and_down(tmp_path):
+    state = ["--state", str(tmp_path / "state")]
+    done = run("up", "--detach", "--demo", str(TINY_MODEL), "--listen", "127.0.0.1:0", *state)
+    assert done.returncode == 0, done.stderr
+    try:
+        url = done.stdout.split("/v1/chat/completions")[0].split()[-1]
+        assert requests.get(url + "/v1/models").json()["data"][0]["id"] == "chat"
+    finally:
+        assert run("down", *state).returncode == 0
+    assert run("get", "models", *state).returncode == 4
