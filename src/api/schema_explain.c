@@ -107,6 +107,7 @@ static void put_fields(struct buf *out, const struct schema *schema)
 
 int schema_explain(const struct schema *schema, struct str path, struct buf *out, struct err *err)
 {
+    CHECK(schema);
     const struct schema_field *field = NULL;
     struct str rest = path, part;
     const struct schema *inside = schema;

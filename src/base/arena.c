@@ -59,8 +59,8 @@ void arena_reset(struct arena *a)
 
 static void add_block(struct arena *a, size_t need)
 {
-    size_t size = a->blocks ? MIN(a->blocks->size * 2, (size_t)BLOCK_LARGEST) : BLOCK_FIRST;
-    size = ONE_BLOCK_EACH ? need : MAX(size, need);
+    size_t usual = a->blocks ? MIN(a->blocks->size * 2, (size_t)BLOCK_LARGEST) : BLOCK_FIRST;
+    size_t size = MAX(ONE_BLOCK_EACH ? 0 : usual, need);
     struct arena_block *block = mem_alloc(sizeof(*block) + size);
     block->next = a->blocks;
     block->size = size;

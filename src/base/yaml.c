@@ -147,7 +147,7 @@ static int on_alias(struct builder *b, const yaml_event_t *event)
         i--;
     if (i == 0)
         return fail(b, "unknown anchor: ", name);
-    struct json *target = b->anchors[i - 1].node, *copy;
+    struct json *target = b->anchors[i - 1].node, *copy = NULL;
     if (wants_key(b))
         return fail(b, "an alias cannot be a key: ", name);
     for (int level = 0; level < b->depth; level++)

@@ -247,8 +247,7 @@ static int serve(struct up *up, int signals)
         fprintf(stderr, "Fairway listens on %s\n", up->url);
     if (up->o.ready_fd >= 0)
         leave_terminal(&up->o, result == CLI_OK);
-    uint32_t signal_number = SIGTERM;
-    while (result == CLI_OK && (signal_number = next_signal(signals)) == SIGHUP)
+    while (result == CLI_OK && next_signal(signals) == SIGHUP)
         reload(up);
     if (!up->o.quiet)
         fprintf(stderr, "Stopping: running requests end first; again to cut them off.\n");

@@ -35,7 +35,7 @@ void admin_post_key(struct controller *c, struct http_exchange *x, struct str re
     struct admin_reply r;
     struct arena a;
     struct err err;
-    struct str name;
+    struct str name = STR_NONE;
     arena_init(&a, KEYS_ARENA_MAX);
     int error = create(c, http_exchange_request(x)->body, &a, &name, key, &err);
     if (!error)

@@ -248,7 +248,7 @@ void admin_put_model(struct controller *c, struct http_exchange *x, struct str r
     };
     struct str body = http_exchange_request(x)->body;
     struct resource *stored = NULL;
-    enum store_outcome outcome;
+    enum store_outcome outcome = STORE_UNCHANGED;
     struct admin_reply r;
     struct arena a;
     struct err err;

@@ -215,13 +215,13 @@ uint64_t wish_memory(const struct wish *w)
 }
 
 /* "MemTotal:   16384 kB" */
-static uint64_t meminfo_bytes(const char *line, const char *name)
+static uint64_t meminfo_bytes(struct str line, struct str name)
 {
-    unsigned long long kib;
-    size_t len = strlen(name);
-    if (strncmp(line, name, len) != 0 || sscanf(line + len, ": %llu kB", &kib) != 1)
+    uint64_t kib;
+    if (!str_starts(line, name))
         return 0;
-    return kib * 1024;
+    struct str rest = str_trim(str_sub(line, name.len, line.len));
+    return str_to_u64(str_sub(rest, 0, str_find_char(rest, ' ')), &kib) ? 0 : kib * 1024;
 }
 
 struct machine_memory machine_memory(void)
@@ -230,8 +230,9 @@ struct machine_memory machine_memory(void)
     char line[128];
     FILE *file = fopen("/proc/meminfo", "re");
     while (file && fgets(line, sizeof(line), file)) {
-        m.total = m.total ? m.total : meminfo_bytes(line, "MemTotal");
-        m.available = m.available ? m.available : meminfo_bytes(line, "MemAvailable");
+        m.total = m.total ? m.total : meminfo_bytes(str_from(line), STR("MemTotal:"));
+        m.available =
+            m.available ? m.available : meminfo_bytes(str_from(line), STR("MemAvailable:"));
     }
     if (file)
         fclose(file);

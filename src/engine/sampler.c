@@ -166,7 +166,7 @@ float sampler_logprobs(const float *logits, size_t vocabulary, int32_t token,
 {
     CHECK(top_count <= SAMPLER_TOP_MAX && top_count <= vocabulary);
     CHECK(token >= 0 && (size_t)token < vocabulary);
-    struct sampler_candidate best[SAMPLER_TOP_MAX + 1];
+    struct sampler_candidate best[SAMPLER_TOP_MAX + 1] = {{0}};
     size_t held = 0;
     size_t wanted = MAX(top_count, 1);
     for (size_t i = 0; i < vocabulary; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/flight_internal.h"
+#include "net/sse.h"
 #include "observe/metrics.h"
 
 /* Client headers that are not the replica's business: of the connection, credentials, and those that Fairway sets itself. */
@@ -66,17 +67,6 @@ static void on_head(void *ctx, int status, const struct http_headers *headers)
         f->held.max = FLIGHT_EVENT_MAX;
 }
 
-/* The length of the part that ends with the last whole event. */
-static size_t whole_events(struct str bytes)
-{
-    for (size_t end = bytes.len; end >= 2; end--)
-        if (bytes.ptr[end - 1] == '\n' &&
-            (bytes.ptr[end - 2] == '\n' ||
-             (end >= 4 && memcmp(bytes.ptr + end - 4, "\r\n\r\n", 4) == 0)))
-            return end;
-    return 0;
-}
-
 static void pass_on(struct flight *f, struct str events)
 {
     if (events.len == 0)
@@ -92,13 +82,14 @@ static void pass_on(struct flight *f, struct str events)
 static void on_events(struct flight *f, struct str bytes)
 {
     if (f->held.len == 0) {
-        size_t whole = whole_events(bytes);
+        size_t whole = sse_whole_events(bytes, 0);
         pass_on(f, str_sub(bytes, 0, whole));
         buf_put(&f->held, str_sub(bytes, whole, bytes.len));
         return;
     }
+    size_t seen = f->held.len;
     buf_put(&f->held, bytes);
-    size_t whole = whole_events(buf_str(&f->held));
+    size_t whole = sse_whole_events(buf_str(&f->held), seen);
     pass_on(f, str_sub(buf_str(&f->held), 0, whole));
     buf_drop_front(&f->held, whole);
 }

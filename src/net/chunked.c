@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/http_parser.h"
+#include "net/chunked.h"
 
-enum { SIZE_DIGITS_MAX = 15 };
+enum { SIZE_DIGITS_MAX = 15 }; /* hexadecimal: far from an overflow, more than anybody sends */
 
 static int hex_digit(char c)
 {
@@ -13,90 +13,120 @@ static int hex_digit(char c)
         return c - 'A' + 10;
     return -1;
 }
-static bool is_visible(char c)
+
+/* Tab, space and everything visible; no other control byte. */
+static bool is_line_char(char c)
 {
     return c == '\t' || ((unsigned char)c >= 0x20 && (unsigned char)c != 0x7f);
 }
+
+/* ---- one function per state: it takes a byte and moves on ---- */
+
+static int size_byte(struct chunked *c, char byte)
+{
+    int digit = hex_digit(byte);
+    if (digit >= 0) {
+        if (c->digits == SIZE_DIGITS_MAX)
+            return ERR_PARSE;
+        c->digits++;
+        c->left = c->left * 16 + (uint64_t)digit;
+        return 0;
+    }
+    if (c->digits == 0 || (byte != '\r' && byte != ';'))
+        return ERR_PARSE;
+    c->state = byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF;
+    return 0;
+}
+
+static int extension_byte(struct chunked *c, char byte)
+{
+    if (byte == '\r') {
+        c->state = CHUNKED_SIZE_LF;
+        return 0;
+    }
+    return is_line_char(byte) && ++c->skipped <= CHUNKED_EXTENSION_MAX ? 0 : ERR_PARSE;
+}
+
+static int size_lf(struct chunked *c, char byte)
+{
+    c->state = c->left ? CHUNKED_DATA : CHUNKED_TRAILER;
+    c->digits = 0;
+    return byte == '\n' ? 0 : ERR_PARSE;
+}
+
+static int data_cr(struct chunked *c, char byte)
+{
+    c->state = CHUNKED_DATA_LF;
+    return byte == '\r' ? 0 : ERR_PARSE;
+}
+
+static int data_lf(struct chunked *c, char byte)
+{
+    c->state = CHUNKED_SIZE;
+    return byte == '\n' ? 0 : ERR_PARSE;
+}
+
+/* "name: value", dropped. A name without a colon, an empty one or one with spaces is no trailer. */
+static int trailer_byte(struct chunked *c, char byte)
+{
+    if (++c->skipped > CHUNKED_TRAILER_MAX)
+        return ERR_PARSE;
+    if (byte == '\r') {
+        c->state = CHUNKED_TRAILER_LF;
+        return c->line_has_bytes && !c->line_has_colon ? ERR_PARSE : 0;
+    }
+    if (!is_line_char(byte))
+        return ERR_PARSE;
+    if (!c->line_has_colon && (byte == ' ' || byte == '\t'))
+        return ERR_PARSE;
+    if (!c->line_has_bytes && byte == ':')
+        return ERR_PARSE;
+    c->line_has_colon |= byte == ':';
+    c->line_has_bytes = true;
+    return 0;
+}
+
+static int trailer_lf(struct chunked *c, char byte)
+{
+    c->skipped++;
+    c->state = c->line_has_bytes ? CHUNKED_TRAILER : CHUNKED_DONE;
+    c->line_has_bytes = c->line_has_colon = false;
+    return byte == '\n' ? 0 : ERR_PARSE;
+}
+
 static int control_byte(struct chunked *c, char byte)
 {
-    int digit;
-    switch (c->state) {
-    case CHUNKED_SIZE:
-        digit = hex_digit(byte);
-        if (digit >= 0) {
-            if (c->digits++ == SIZE_DIGITS_MAX)
-                return ERR_PARSE;
-            c->left = c->left * 16 + (uint64_t)digit;
-            return 0;
-        }
-        if (c->digits == 0 || (byte != '\r' && byte != ';'))
-            return ERR_PARSE;
-        c->state = byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF;
-        return 0;
-    case CHUNKED_EXTENSION:
-        if (byte == '\r')
-            c->state = CHUNKED_SIZE_LF;
-        else if (!is_visible(byte) || ++c->skipped > CHUNKED_EXTENSION_MAX)
-            return ERR_PARSE;
-        return 0;
-    case CHUNKED_SIZE_LF:
-        if (byte != '\n')
-            return ERR_PARSE;
-        c->state = c->left ? CHUNKED_DATA : CHUNKED_TRAILER;
-        c->digits = 0;
-        c->line_has_bytes = c->line_has_colon = c->after_cr = false;
-        return 0;
-    case CHUNKED_DATA_CR:
-        c->state = CHUNKED_DATA_LF;
-        return byte == '\r' ? 0 : ERR_PARSE;
-    case CHUNKED_DATA_LF:
-        c->state = CHUNKED_SIZE;
-        return byte == '\n' ? 0 : ERR_PARSE;
-    case CHUNKED_TRAILER:
-        if (++c->skipped > CHUNKED_TRAILER_MAX)
-            return ERR_PARSE;
-        if (c->after_cr) {
-            if (byte != '\n' || (c->line_has_bytes && !c->line_has_colon))
-                return ERR_PARSE;
-            if (!c->line_has_bytes)
-                c->state = CHUNKED_DONE;
-            c->after_cr = c->line_has_bytes = c->line_has_colon = false;
-            return 0;
-        }
-        if (byte == '\r') {
-            c->after_cr = true;
-            return 0;
-        }
-        if (!is_visible(byte) || (!c->line_has_colon && (byte == ' ' || byte == '\t')) ||
-            (byte == ':' && !c->line_has_bytes))
-            return ERR_PARSE;
-        c->line_has_colon |= byte == ':';
-        c->line_has_bytes = true;
-        return 0;
-    case CHUNKED_DATA:
-    case CHUNKED_DONE:
-        break;
-    }
-    return ERR_PARSE;
+    static int (*const states[])(struct chunked *c, char byte) = {
+        [CHUNKED_SIZE] = size_byte,       [CHUNKED_EXTENSION] = extension_byte,
+        [CHUNKED_SIZE_LF] = size_lf,      [CHUNKED_DATA_CR] = data_cr,
+        [CHUNKED_DATA_LF] = data_lf,      [CHUNKED_TRAILER] = trailer_byte,
+        [CHUNKED_TRAILER_LF] = trailer_lf,
+    };
+    return states[c->state](c, byte);
 }
+
+static struct str take_data(struct chunked *c, struct str bytes)
+{
+    struct str data = str_sub(bytes, 0, MIN(bytes.len, c->left));
+    c->left -= data.len;
+    if (c->left == 0)
+        c->state = CHUNKED_DATA_CR;
+    return data;
+}
+
 int chunked_feed(struct chunked *c, struct str bytes, size_t *ret_used, struct str *ret_data)
 {
     size_t at = 0;
-    *ret_data = STR_NONE;
-    while (at < bytes.len && c->state != CHUNKED_DONE) {
+    struct str data = STR_NONE;
+    while (at < bytes.len && c->state != CHUNKED_DONE && data.len == 0) {
         if (c->state == CHUNKED_DATA) {
-            size_t size = MIN(bytes.len - at, c->left);
-            *ret_data = str_sub(bytes, at, at + size);
-            c->left -= size;
-            at += size;
-            if (c->left == 0)
-                c->state = CHUNKED_DATA_CR;
-            break;
+            data = take_data(c, str_sub(bytes, at, bytes.len));
+            at += data.len;
+        } else if (control_byte(c, bytes.ptr[at++])) {
+            return ERR_PARSE;
         }
-        int error = control_byte(c, bytes.ptr[at++]);
-        if (error)
-            return error;
     }
+    *ret_data = data;
     *ret_used = at;
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "net/chunked.h"
 #include "net/http_parser.h"
 #include "net/stream.h"
 

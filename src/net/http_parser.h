@@ -2,9 +2,10 @@
 /*
  * HTTP/1.x message heads, strictly by RFC 9112 and 9110: bytes in, facts out. No input or output.
  *
- * A head is parsed in one go once it is whole (http_head_end says when). What could be read in two ways by two programs is
- * refused: bare CR or LF, obs-fold, space before a colon, control bytes, Content-Length with Transfer-Encoding or twice, any
- * transfer coding but one "chunked".
+ * A head is parsed in one go once it is whole (http_head_end says when). What could be read in two
+ * ways by two programs is refused: bare CR or LF, obs-fold, space before a colon, control bytes,
+ * Content-Length with Transfer-Encoding or twice, any transfer coding but one "chunked", a Host or
+ * an authority that is more than a host and a port.
  *
  * Ownership: the facts borrow the bytes of the head. Thread rule: none.
  */
@@ -14,8 +15,9 @@
 #include "net/http.h"
 
 /*
- * Looks for the end of a head in `bytes`, whose first *scanned bytes it has seen before (0 at first). 0 and the length of the head, blank
- * line included; ERR_AGAIN when it is not whole yet; ERR_PARSE when a line does not end with CRLF or a byte is not allowed.
+ * Looks for the end of a head in `bytes`, whose first *scanned bytes it has seen before (0 at
+ * first). 0 and the length of the head, blank line included; ERR_AGAIN when it is not whole yet;
+ * ERR_PARSE when a line does not end with CRLF or a byte is not allowed.
  */
 [[nodiscard]] int http_head_end(struct str bytes, size_t *scanned, size_t *ret_length);
 
@@ -43,36 +45,5 @@ struct http_head {
 /* method: of the request that it answers (HEAD has no body). 0 or ERR_PROTOCOL. */
 [[nodiscard]] int http_parse_response(struct str head, struct str method,
                                       struct http_head *ret_head);
-
-/* ---- chunked bodies ---- */
-
-enum chunked_state {
-    CHUNKED_SIZE,
-    CHUNKED_EXTENSION,
-    CHUNKED_SIZE_LF,
-    CHUNKED_DATA,
-    CHUNKED_DATA_CR,
-    CHUNKED_DATA_LF,
-    CHUNKED_TRAILER,
-    CHUNKED_DONE,
-};
-
-enum { CHUNKED_EXTENSION_MAX = 1024, CHUNKED_TRAILER_MAX = 8192 };
-
-struct chunked {
-    enum chunked_state state;
-    uint64_t left;    /* bytes of the chunk */
-    unsigned digits;  /* of its size, so far */
-    unsigned skipped; /* bytes of extensions and trailers, in all */
-    /* of the trailer */
-    bool line_has_bytes, line_has_colon, after_cr;
-};
-
-/*
- * Takes bytes and hands out the next piece of the body in them: *ret_used bytes are consumed; *ret_data is a part of them, maybe empty. Call
- * again with the rest until nothing is left or state is CHUNKED_DONE (bytes behind the end are not consumed). ERR_PARSE when malformed.
- */
-[[nodiscard]] int chunked_feed(struct chunked *c, struct str bytes, size_t *ret_used,
-                               struct str *ret_data);
 
 #endif

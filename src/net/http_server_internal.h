@@ -4,6 +4,7 @@
 #define FAIRWAY_NET_HTTP_SERVER_INTERNAL_H
 
 #include "base/list.h"
+#include "net/chunked.h"
 #include "net/http_parser.h"
 #include "net/http_server.h"
 #include "net/stream.h"

@@ -45,9 +45,10 @@ static void test_get(void **state)
 
 static void test_bodies(void **state)
 {
-    struct buf answer = ask(STR("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
-                                "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-                                "Connection: close\r\n\r\n3;ext=1\r\nwor\r\n2\r\nld\r\n0\r\nT: v\r\n\r\n"));
+    struct buf answer =
+        ask(STR("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+                "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                "Connection: close\r\n\r\n3;ext=1\r\nwor\r\n2\r\nld\r\n0\r\nT: v\r\n\r\n"));
     assert_has(&answer, "POST /  hello");
     assert_has(&answer, "POST /  world");
     buf_fini(&answer);
@@ -107,7 +108,8 @@ static void test_http_1_0(void **state)
 
 static void test_stream_is_chunked_and_whole(void **state)
 {
-    struct buf answer = ask(STR("GET /stream/5000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    struct buf answer =
+        ask(STR("GET /stream/5000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     assert_has(&answer, "transfer-encoding: chunked");
     assert_true(answer.len > 5000 * 1000);
     assert_true(str_ends(buf_str(&answer), STR("0\r\n\r\n")));
