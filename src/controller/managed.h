@@ -26,6 +26,9 @@ struct store;
 
 enum { REPLICA_TOKEN_LEN = 32 };
 
+/* In the environment of a replica's process: "INSTANCE:TOKEN". */
+#define REPLICA_MARK "FAIRWAY_REPLICA"
+
 struct managed_model {
     struct map_node node; /* by name */
     struct controller *controller;
@@ -86,8 +89,15 @@ size_t count_replicas(const struct managed_model *m, enum replica_state state);
 struct managed_replica *replica_new(struct managed_model *m);
 void replica_free(struct managed_replica *r); /* it has no process */
 void replica_act(struct managed_replica *r, enum replica_action action);
-void replicas_adopt(struct controller *c); /* live processes of an earlier controller */
 void replica_log_path(const struct managed_replica *r, char path[PATH_MAX]);
+
+/* The replica with its present process in the store, and that process out of it. */
+[[nodiscard]] int replica_remember(struct managed_replica *r, struct err *err);
+void replica_forget(struct controller *c, uint64_t run);
+void replica_on_exited(void *replica, const struct process_end *end);
+
+/* ---- adopt.c ---- */
+void replicas_adopt(struct controller *c);
 
 /* ---- admin.c ---- */
 [[nodiscard]] int admin_start(struct controller *c, struct err *err);

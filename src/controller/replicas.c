@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replicas as processes: start, probe, end, adopt. */
+/* Replicas as processes: start, probe, end. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,9 +17,6 @@
 
 #define PROBE_PERIOD_STARTING MSEC(100) /* a model that has loaded is used at once */
 #define PROBE_TIMEOUT         SEC(5)
-
-/* The mark by which a replica's process is known: "INSTANCE:TOKEN". */
-#define MARK "FAIRWAY_REPLICA"
 
 extern char **environ;
 
@@ -73,7 +70,7 @@ void replica_free(struct managed_replica *r)
 
 /* ---- what happens to a process ---- */
 
-static void forget(struct controller *c, uint64_t run)
+void replica_forget(struct controller *c, uint64_t run)
 {
     char id[24];
     struct err err;
@@ -82,7 +79,7 @@ static void forget(struct controller *c, uint64_t run)
         log_error("the stored replica cannot be deleted", log_str("error", err.message));
 }
 
-static void on_exited(void *ctx, const struct process_end *end)
+void replica_on_exited(void *ctx, const struct process_end *end)
 {
     struct managed_replica *r = ctx;
     struct controller *c = r->model->controller;
@@ -93,7 +90,7 @@ static void on_exited(void *ctx, const struct process_end *end)
                "replica %llu: process %d %s%s", (unsigned long long)r->id,
                (int)process_pid(r->process), asked ? "" : "ended by itself: ", text);
     forget_process(r);
-    forget(c, r->run);
+    replica_forget(c, r->run);
     replica_exited(&r->core, &r->rules, clock_now());
     reconcile(c);
 }
@@ -166,7 +163,7 @@ static void new_token(char token[REPLICA_TOKEN_LEN + 1])
         snprintf(token + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static int remember(struct managed_replica *r, struct err *err)
+int replica_remember(struct managed_replica *r, struct err *err)
 {
     char id[24];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)r->run);
@@ -219,11 +216,11 @@ static const char **build_env(const struct managed_replica *r, struct arena *a)
     while (wished[count])
         count++;
     const char **env = arena_array(a, ours + count + 2, sizeof(char *));
-    env[n++] = arena_printf(a, MARK "=%s:%s", r->model->controller->instance, r->token).ptr;
+    env[n++] = arena_printf(a, REPLICA_MARK "=%s:%s", r->model->controller->instance, r->token).ptr;
     for (size_t i = 0; i < count; i++)
         env[n++] = wished[i];
     for (size_t i = 0; i < ours; i++)
-        if (!str_starts(str_from(environ[i]), STR(MARK "=")))
+        if (!str_starts(str_from(environ[i]), STR(REPLICA_MARK "=")))
             env[n++] = environ[i];
     return env;
 }
@@ -242,7 +239,7 @@ static int spawn(struct managed_replica *r, struct err *err)
     r->slots = (unsigned)wish->model->spec.engine.max_concurrent_requests;
     new_token(r->token);
     /* Stored before it runs: a crash of ours in between leaves a process that its mark tells. */
-    int error = remember(r, err);
+    int error = replica_remember(r, err);
     if (error)
         return error;
     replica_log_path(r, log_path);
@@ -253,10 +250,10 @@ static int spawn(struct managed_replica *r, struct err *err)
         .log_path = log_path,
         .memory_max = (uint64_t)wish->model->spec.resources.memory,
     };
-    const struct process_events events = {on_exited, r};
+    const struct process_events events = {replica_on_exited, r};
     error = process_spawn(c->loop, &spec, &events, &r->process, err);
     arena_fini(&a);
-    return error ? error : remember(r, err);
+    return error ? error : replica_remember(r, err);
 }
 
 static void start(struct managed_replica *r)
@@ -294,112 +291,4 @@ void replica_act(struct managed_replica *r, enum replica_action action)
     case REPLICA_NOTHING:
         break;
     }
-}
-
-/* ---- adoption ---- */
-
-struct adoption {
-    struct controller *c;
-    const struct store_replica *rows;
-    size_t count;
-};
-
-static uint64_t run_of(const struct store_replica *row)
-{
-    uint64_t run = 0;
-    return str_to_u64(row->id, &run) ? 0 : run;
-}
-
-static const struct store_replica *row_of(const struct adoption *a, struct str token)
-{
-    for (size_t i = 0; i < a->count; i++)
-        if (str_eq(a->rows[i].token, token))
-            return &a->rows[i];
-    return NULL;
-}
-
-static int adopt(struct controller *c, const struct store_replica *row, pid_t pid,
-                 uint64_t start_time)
-{
-    struct managed_model *m = model_find(c, row->model);
-    if (!m || m->deleted)
-        return ERR_NOT_FOUND;
-    struct managed_replica *r = replica_new(m);
-    const struct process_events events = {on_exited, r};
-    struct err err;
-    int error = process_adopt(c->loop, pid, start_time, &events, &r->process, &err);
-    if (error) {
-        replica_free(r);
-        return error;
-    }
-    r->run = run_of(row);
-    r->revision = row->revision;
-    r->port = (uint16_t)row->port;
-    r->slots = row->slots;
-    snprintf(r->token, sizeof(r->token), "%.*s", STR_ARG(row->token));
-    replica_adopted(&r->core, clock_now());
-    loop_timer_start(c->loop, &r->probe_timer, 0);
-    event_note(c, row->model, "Adopted", "replica %llu: process %d on port %u",
-               (unsigned long long)r->id, (int)pid, r->port);
-    return remember(r, &err);
-}
-
-/* The token of a mark of ours; ptr NULL for another Fairway's. */
-static struct str own_token(const struct controller *c, struct str mark)
-{
-    struct str instance = str_from(c->instance);
-    if (!str_starts(mark, instance) || mark.len <= instance.len || mark.ptr[instance.len] != ':')
-        return STR_NONE;
-    return str_sub(mark, instance.len + 1, mark.len);
-}
-
-static void adopt_if_stored(void *ctx, pid_t pid, uint64_t start_time, struct str mark)
-{
-    const struct adoption *a = ctx;
-    struct str token = own_token(a->c, mark);
-    const struct store_replica *row = token.ptr ? row_of(a, token) : NULL;
-    /* Its children carry the mark too. No pid: we crashed between starting it and writing that down. */
-    if (row && (row->pid == 0 || row->pid == pid))
-        (void)!adopt(a->c, row, pid, start_time);
-}
-
-static bool is_owned(const struct controller *c, struct str token)
-{
-    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
-        struct managed_model *m = container_of(n, struct managed_model, node);
-        list_each(r, &m->replicas, struct managed_replica,
-                  link) if (str_eq(str_from(r->token), token)) return true;
-    }
-    return false;
-}
-
-static void end_if_orphan(void *ctx, pid_t pid, uint64_t start_time, struct str mark)
-{
-    const struct adoption *a = ctx;
-    struct str token = own_token(a->c, mark);
-    if (!token.ptr || is_owned(a->c, token))
-        return;
-    log_warn("ending a process that nobody owns", log_int("pid", pid));
-    process_kill(pid, start_time);
-}
-
-void replicas_adopt(struct controller *c)
-{
-    struct arena arena;
-    struct adoption a = {.c = c};
-    struct store_replica *rows;
-    struct err err;
-    arena_init(&arena, SIZE_MAX);
-    if (store_list_replicas(c->store, &arena, &rows, &a.count, &err))
-        log_error("the stored replicas cannot be read", log_str("error", err.message));
-    else
-        a.rows = rows;
-    for (size_t i = 0; i < a.count; i++)
-        c->next_id = MAX(c->next_id, run_of(&rows[i]));
-    process_scan(STR(MARK), adopt_if_stored, &a);
-    process_scan(STR(MARK), end_if_orphan, &a);
-    for (size_t i = 0; i < a.count; i++) /* of processes that have ended meanwhile */
-        if (!is_owned(c, rows[i].token))
-            forget(c, run_of(&rows[i]));
-    arena_fini(&arena);
 }
