@@ -105,6 +105,7 @@ static int start_gateway(struct up *up, struct err *err)
     options.tracer = up->tracer;
     options.keys_required = !is_loopback(up->o.host);
     options.access_log = !up->o.quiet;
+    options.keepalive = up->o.keepalive;
     if (up->o.tls_certificate) {
         int error = tls_server_new(up->o.tls_certificate, up->o.tls_key, &up->tls, err);
         if (error)
@@ -327,14 +328,17 @@ static int setup_log(const struct up_options *o, struct err *err)
 static int run(int argc, char **argv)
 {
     static char state[PATH_MAX];
-    struct up_options o = {.ready_fd = -1, .listen = getenv("FAIRWAY_LISTEN"), .grace = SEC(30)};
-    const char *state_option = NULL;
+    struct up_options o = {.ready_fd = -1,
+                           .listen = getenv("FAIRWAY_LISTEN"),
+                           .grace = SEC(30),
+                           .keepalive = gateway_options_default().keepalive};
+    const char *state_option = NULL, *keepalive = NULL;
     const struct cli_option options[] = {
-        {"--listen", 'l', &o.listen, NULL},     {"--state", 0, &state_option, NULL},
-        {"--demo", 0, &o.demo, NULL},           {"--detach", 'd', NULL, &o.detach},
-        {"--quiet", 'q', NULL, &o.quiet},       {"--tls-cert", 0, &o.tls_certificate, NULL},
-        {"--tls-key", 0, &o.tls_key, NULL},     {"--log-format", 0, &o.log_format, NULL},
-        {"--log-level", 0, &o.log_level, NULL},
+        {"--keepalive", 0, &keepalive, NULL},        {"--listen", 'l', &o.listen, NULL},
+        {"--state", 0, &state_option, NULL},         {"--demo", 0, &o.demo, NULL},
+        {"--detach", 'd', NULL, &o.detach},          {"--quiet", 'q', NULL, &o.quiet},
+        {"--tls-cert", 0, &o.tls_certificate, NULL}, {"--tls-key", 0, &o.tls_key, NULL},
+        {"--log-format", 0, &o.log_format, NULL},    {"--log-level", 0, &o.log_level, NULL},
     };
     struct err err;
     int count;
@@ -343,6 +347,8 @@ static int run(int argc, char **argv)
         return MAX(done, 0);
     if (!o.listen)
         o.listen = "127.0.0.1:8080";
+    if (keepalive && (nsec_parse(str_from(keepalive), &o.keepalive) || o.keepalive < MSEC(1)))
+        return cli_usage(&verb_up, "--keepalive takes a duration such as 15s, not %s", keepalive);
     if (!o.tls_certificate != !o.tls_key)
         return cli_usage(&verb_up, "--tls-cert and --tls-key go together");
     if (cli_state_dir(state_option, state, &err))

@@ -12,7 +12,7 @@ struct up_options {
     bool detach, quiet;
     struct str host;
     uint16_t port;
-    nsec grace;
+    nsec grace, keepalive;
     int ready_fd; /* one byte is written when ready ("r") or failed ("f"); -1: none */
 };
 

@@ -5,7 +5,7 @@ import asyncio
 import openai
 import requests
 
-from fairway_process import metric, model_manifest, wait_for
+from fairway_process import Fairway, metric, model_manifest, wait_for
 
 STREAMS = 200
 
@@ -87,3 +87,31 @@ def test_a_full_queue_refuses_the_surplus_and_nothing_else(fairway):
     for status, _, headers in results:
         if status == 429:
             assert int(headers["retry-after"]) >= 1 and headers["x-should-retry"] == "true"
+
+
+def test_comments_keep_a_waiting_stream_alive():
+    """One stream holds the slot; those behind it get comments, then either their events or an error event."""
+    with Fairway("--quiet", "--keepalive", "50ms") as f:
+        f.apply(model_manifest("sim", slots=1, profile="decode=50,answer=0", queue={"maxWait": "2s"}))
+        f.ready("sim")
+
+        def ask(tokens):
+            return requests.post(f.url + "/v1/chat/completions", stream=True, json={
+                "model": "sim", "stream": True, "max_tokens": tokens, "messages": [{"role": "user", "content": "hello"}]})
+
+        with ask(3000) as holder:
+            held = holder.iter_lines()  # dropping it would end the stream
+            next(held)
+            with ask(5) as waits:
+                lines = waits.iter_lines()
+                assert next(lines) == b": waiting"
+                holder.close()
+                events = [line for line in lines if line.startswith(b"data: ")]
+                assert events[-1] == b"data: [DONE]" and len(events) >= 3
+        with ask(3000) as holder:
+            held = holder.iter_lines()  # dropping it would end the stream
+            next(held)
+            with ask(5) as waits:
+                assert waits.status_code == 200
+                lines = [line for line in waits.iter_lines() if line]
+                assert lines[0] == b": waiting" and b'"queue_timeout"' in lines[-1] and lines[-1].startswith(b"data: ")

@@ -48,14 +48,14 @@ def resident(fairway):
 
 
 class SlowReader(threading.Thread):
-    """Asks for an endless stream, reads a byte a second."""
+    """Asks for a long stream, reads a byte a second."""
 
     def __init__(self, address):
         super().__init__(daemon=True)
         self.over = threading.Event()
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        body = b'{"model":"fast","stream":true,"max_tokens":1000000,"messages":[{"role":"user","content":"hello"}]}'
+        body = b'{"model":"fast","stream":true,"max_tokens":3000,"messages":[{"role":"user","content":"hello"}]}'
         self.socket.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     def run(self):
@@ -108,7 +108,7 @@ def test_a_slow_reader_and_an_upload_hold_nobody(fairway):
 def test_a_client_that_leaves_frees_its_slot(fairway):
     fairway.serve("sim", slots=1, profile="decode=50,answer=0")
     stream = requests.post(fairway.url + "/v1/chat/completions", stream=True, json={
-        "model": "sim", "stream": True, "max_tokens": 100000, "messages": [{"role": "user", "content": "hello"}]})
+        "model": "sim", "stream": True, "max_tokens": 3000, "messages": [{"role": "user", "content": "hello"}]})
     next(stream.iter_lines())
     stream.close()
     answer = fairway.client().chat.completions.create(model="sim", max_tokens=2,
