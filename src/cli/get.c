@@ -32,7 +32,7 @@ static void print_models(const struct json *items, struct arena *a)
 
 static void print_nodes(const struct json *items, struct arena *a)
 {
-    static const char *const headings[] = {"NAME", "CPU", "MEMORY", "FREE", "GPUS"};
+    static const char *const headings[] = {"NAME", "CPU", "MEMORY", "FREE", "CORDONED"};
     struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
     json_each(item, items)
     {
@@ -42,7 +42,8 @@ static void print_nodes(const struct json *items, struct arena *a)
         cli_table_cell(t, "%.0f", number(json_get(status, STR("cpu")), 0));
         cli_table_cell(t, "%.1f GiB", number(json_get(status, STR("memory")), 0) / (1 << 30));
         cli_table_cell(t, "%.1f GiB", number(json_get(status, STR("memoryFree")), 0) / (1 << 30));
-        cli_table_cell(t, "%.0f", number(json_get(status, STR("gpus")), 0));
+        const struct json *cordon = json_get(json_get(item, STR("spec")), STR("cordon"));
+        cli_table_cell(t, "%s", cordon && cordon->boolean ? "yes" : "no");
     }
     cli_table_print(t);
 }

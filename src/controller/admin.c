@@ -183,6 +183,8 @@ static const struct {
     {STR("PUT"), STR("/apis/fairway.dev/v1/models/"), false, admin_put_model},
     {STR("DELETE"), STR("/apis/fairway.dev/v1/models/"), false, admin_delete_model},
     {STR("GET"), STR("/apis/fairway.dev/v1/nodes"), true, admin_get_nodes},
+    {STR("GET"), STR("/apis/fairway.dev/v1/nodes/"), false, admin_get_node},
+    {STR("PUT"), STR("/apis/fairway.dev/v1/nodes/"), false, admin_put_node},
 };
 
 static void on_request(void *ctx, struct http_exchange *x)

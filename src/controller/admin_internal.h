@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of the admin API: admin.c (URLs, small answers), admin_models.c, admin_keys.c, admin_logs.c. */
+/* The parts of the admin API: admin.c (URLs, small answers), admin_models.c, admin_nodes.c,
+ * admin_keys.c, admin_logs.c. */
 #ifndef FAIRWAY_CONTROLLER_ADMIN_INTERNAL_H
 #define FAIRWAY_CONTROLLER_ADMIN_INTERNAL_H
 
 #include "base/json.h"
 #include "controller/managed.h"
+#include "store/store.h"
 
 enum { ADMIN_REPLY_MAX = 64 * 1024 * 1024 };
 
@@ -19,10 +21,12 @@ void admin_fail(struct http_exchange *x, const struct err *err);
 
 /* Each ends the exchange, now or (logs that are followed) later. */
 typedef void admin_answer(struct controller *c, struct http_exchange *x, struct str rest);
-admin_answer admin_get_models, admin_get_model, admin_put_model, admin_delete_model,
-    admin_get_nodes;
+admin_answer admin_get_models, admin_get_model, admin_put_model, admin_delete_model;
+admin_answer admin_get_nodes, admin_get_node, admin_put_node;
 admin_answer admin_get_keys, admin_post_key, admin_delete_key;
 admin_answer admin_get_log;
+
+struct str admin_outcome(enum store_outcome outcome); /* "created" ... */
 
 /* A reader of a followed log left, or may be written to again. */
 void admin_log_departed(struct http_exchange *x);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models and nodes: what is wanted (the store) together with what is the case (the controller). */
+/* Models: what is wanted (the store) together with what is the case (the controller). */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "api/model.h"
-#include "api/node.h"
 #include "base/clock.h"
 #include "controller/admin_internal.h"
 #include "core/route/route.h"
@@ -147,35 +145,6 @@ void admin_get_model(struct controller *c, struct http_exchange *x, struct str n
     end_with(&r, x, &a, error, &err);
 }
 
-void admin_get_nodes(struct controller *c, struct http_exchange *x, struct str rest)
-{
-    struct machine_memory memory = machine_memory();
-    struct admin_reply r;
-    char host[256] = "localhost";
-    gethostname(host, sizeof(host) - 1);
-    admin_begin(&r);
-    json_object(&r.json);
-    json_key(&r.json, STR("items"));
-    json_array(&r.json);
-    json_object(&r.json);
-    put_str(&r.json, STR("apiVersion"), STR("fairway.dev/v1"));
-    put_str(&r.json, STR("kind"), STR("Node"));
-    json_key(&r.json, STR("metadata"));
-    json_object(&r.json);
-    put_str(&r.json, STR("name"), str_from(host));
-    json_end(&r.json);
-    json_key(&r.json, STR("status"));
-    json_object(&r.json);
-    put_int(&r.json, STR("cpu"), sysconf(_SC_NPROCESSORS_ONLN));
-    put_int(&r.json, STR("memory"), (int64_t)memory.total);
-    put_int(&r.json, STR("memoryFree"), (int64_t)memory.available);
-    json_end(&r.json);
-    json_end(&r.json);
-    json_end(&r.json);
-    json_end(&r.json);
-    admin_send(&r, x, 200);
-}
-
 /* ---- PUT and DELETE ---- */
 
 static int check_wanted(const struct resource *wanted, struct str name, struct err *err)
@@ -238,14 +207,19 @@ static int put_whole(struct controller *c, struct arena *a, struct str name, str
     return error ? error : store_wanted(c, a, wanted, ret_stored, ret_outcome, err);
 }
 
-/* PUT /apis/fairway.dev/v1/models/NAME and .../NAME/scale */
-void admin_put_model(struct controller *c, struct http_exchange *x, struct str rest)
+struct str admin_outcome(enum store_outcome outcome)
 {
-    static const struct str outcomes[] = {
+    static const struct str names[] = {
         [STORE_CREATED] = STR("created"),
         [STORE_CHANGED] = STR("changed"),
         [STORE_UNCHANGED] = STR("unchanged"),
     };
+    return names[outcome];
+}
+
+/* PUT /apis/fairway.dev/v1/models/NAME and .../NAME/scale */
+void admin_put_model(struct controller *c, struct http_exchange *x, struct str rest)
+{
     struct str body = http_exchange_request(x)->body;
     struct resource *stored = NULL;
     enum store_outcome outcome = STORE_UNCHANGED;
@@ -259,7 +233,7 @@ void admin_put_model(struct controller *c, struct http_exchange *x, struct str r
                                     : put_whole(c, &a, name, body, &stored, &outcome, &err);
     if (!error) {
         json_object(&r.json);
-        put_str(&r.json, STR("outcome"), outcomes[outcome]);
+        put_str(&r.json, STR("outcome"), admin_outcome(outcome));
         json_key(&r.json, STR("object"));
         error = put_model(&r.json, &a, stored, model_find(c, name), &err);
     }

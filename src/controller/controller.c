@@ -148,6 +148,7 @@ static void load_models(struct controller *c)
 static void on_begin(struct mail *mail)
 {
     struct controller *c = container_of(mail, struct controller, begin);
+    node_load(c);
     load_models(c);
     replicas_adopt(c);
     loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);

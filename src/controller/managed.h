@@ -73,7 +73,9 @@ struct controller {
     uint64_t routes_version;
     uint64_t next_id; /* of replicas and runs; never used twice */
     bool reconciling, again, stopping, admin_drained;
-    nsec started;                         /* wall clock */
+    bool cordoned;        /* the node takes no new replicas */
+    uint64_t node_memory; /* bytes that replicas may use in all; 0: what the machine has */
+    nsec started;         /* wall clock */
     char instance[REPLICA_TOKEN_LEN + 1]; /* of this state folder: marks its processes */
 };
 
@@ -98,6 +100,9 @@ void replica_on_exited(void *replica, const struct process_end *end);
 
 /* ---- adopt.c ---- */
 void replicas_adopt(struct controller *c);
+
+/* ---- admin_nodes.c ---- */
+void node_load(struct controller *c); /* what is stored about this machine */
 
 /* ---- admin.c ---- */
 [[nodiscard]] int admin_start(struct controller *c, struct err *err);

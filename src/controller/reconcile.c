@@ -86,8 +86,13 @@ static void add_replicas(struct managed_model *m, unsigned count)
     uint64_t reserved = reserved_memory(m->controller);
     struct err err;
     m->problem[0] = 0;
+    if (m->controller->cordoned) {
+        snprintf(m->problem, sizeof(m->problem),
+                 "this machine takes no new replicas: its Node has spec.cordon");
+        return;
+    }
     for (; count > 0; count--) {
-        if (wish_check_memory(&m->wish, reserved, &err)) {
+        if (wish_check_memory(&m->wish, reserved, m->controller->node_memory, &err)) {
             snprintf(m->problem, sizeof(m->problem), "%s", err.message);
             event_note(m->controller, str_from(m->name), "DoesNotFit", "%s", err.message);
             return;

@@ -239,9 +239,11 @@ struct machine_memory machine_memory(void)
     return m;
 }
 
-int wish_check_memory(const struct wish *w, uint64_t reserved, struct err *err)
+int wish_check_memory(const struct wish *w, uint64_t reserved, uint64_t limit, struct err *err)
 {
     struct machine_memory m = machine_memory();
+    if (limit)
+        m.total = MIN(m.total, limit);
     uint64_t need = wish_memory(w);
     if (m.total == 0 || need == 0) /* unknown: try */
         return 0;

@@ -27,10 +27,12 @@ struct wish {
 void wish_fini(struct wish *w);
 
 /*
- * May one more replica start? `reserved`: bytes that replicas with a process need already. ERR_UNAVAILABLE with the arithmetic in err when
+ * May one more replica start? `reserved`: bytes that replicas with a process need already; `limit`: what
+ * all may use, 0: the whole machine. ERR_UNAVAILABLE with the arithmetic in err when
  * this machine has not the memory.
  */
-[[nodiscard]] int wish_check_memory(const struct wish *w, uint64_t reserved, struct err *err);
+[[nodiscard]] int wish_check_memory(const struct wish *w, uint64_t reserved, uint64_t limit,
+                                    struct err *err);
 
 /* What one replica needs: weights and KV cache, or the memory that its resources ask for if that is more. */
 uint64_t wish_memory(const struct wish *w);

@@ -192,3 +192,30 @@ def test_nothing_acknowledged_is_lost_by_kill():
             print(f"{len(alive)} engines alive, {len(kept)} kept, wanted {wanted}")
     finally:
         f.__exit__(None, None, None)
+
+
+def test_a_cordoned_node_takes_no_new_replicas(fairway):
+    (node,) = fairway.get("nodes")["items"]
+    name = node["metadata"]["name"]
+    fairway.serve("sim", profile="decode=1000")
+
+    def cordon(value):
+        return fairway.apply({"apiVersion": "fairway.dev/v1", "kind": "Node", "metadata": {"name": name}, "spec": {"cordon": value}})
+
+    assert f"nodes/{name} created" in cordon(True).stdout
+    fairway.cli("scale", "sim", "--replicas", "3")
+    assert "cordon" in fairway.get("model", "sim")["status"]["conditions"][0]["message"]
+    assert len(fairway.marked_processes()) == 1
+    assert fairway.get("node", name)["spec"]["cordon"] is True
+    assert f"nodes/{name} changed" in cordon(False).stdout
+    fairway.ready("sim", 3)
+    limited = {"apiVersion": "fairway.dev/v1", "kind": "Node", "metadata": {"name": name}, "spec": {"memory": "64Mi"}}
+    fairway.apply(limited)
+    big = model_manifest("big", profile="decode=1000")
+    big["spec"]["resources"] = {"memory": "65Mi"}
+    fairway.apply(big)
+    assert "total 0.06 GiB" in fairway.get("model", "big")["status"]["conditions"][0]["message"]
+    limited["spec"] = {"cpu": "4"}
+    assert "spec.cpu" in fairway.apply(limited, check=False).stderr
+    assert "there is no node" in fairway.apply({"apiVersion": "fairway.dev/v1", "kind": "Node",
+                                                "metadata": {"name": "elsewhere"}, "spec": {}}, check=False).stderr
