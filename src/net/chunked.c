@@ -96,10 +96,10 @@ static int trailer_lf(struct chunked *c, char byte)
 
 static int control_byte(struct chunked *c, char byte)
 {
-    static int (*const states[])(struct chunked *c, char byte) = {
-        [CHUNKED_SIZE] = size_byte,       [CHUNKED_EXTENSION] = extension_byte,
-        [CHUNKED_SIZE_LF] = size_lf,      [CHUNKED_DATA_CR] = data_cr,
-        [CHUNKED_DATA_LF] = data_lf,      [CHUNKED_TRAILER] = trailer_byte,
+    static int (*const states[])(struct chunked * c, char byte) = {
+        [CHUNKED_SIZE] = size_byte,        [CHUNKED_EXTENSION] = extension_byte,
+        [CHUNKED_SIZE_LF] = size_lf,       [CHUNKED_DATA_CR] = data_cr,
+        [CHUNKED_DATA_LF] = data_lf,       [CHUNKED_TRAILER] = trailer_byte,
         [CHUNKED_TRAILER_LF] = trailer_lf,
     };
     return states[c->state](c, byte);

@@ -31,9 +31,9 @@ enum { CHUNKED_EXTENSION_MAX = 1024, CHUNKED_TRAILER_MAX = 8192 };
 /* All zero at first. */
 struct chunked {
     enum chunked_state state;
-    uint64_t left;    /* bytes of the chunk */
-    unsigned digits;  /* of its size, so far */
-    unsigned skipped; /* bytes of extensions and trailers, in all */
+    uint64_t left;                       /* bytes of the chunk */
+    unsigned digits;                     /* of its size, so far */
+    unsigned skipped;                    /* bytes of extensions and trailers, in all */
     bool line_has_bytes, line_has_colon; /* of the trailer's line */
 };
 

@@ -121,6 +121,20 @@ void http_client_free(struct http_client *client)
     mem_free(client);
 }
 
+/* The time-out of the state that the call is in. While it is paused it is not the peer who is slow. */
+static void arm_timer(struct http_call *call)
+{
+    const nsec delays[] = {
+        [CALL_CONNECTING] = call->connect_timeout,
+        [CALL_HEAD] = call->paused ? 0 : call->head_timeout,
+        [CALL_BODY] = call->paused ? 0 : call->idle_timeout,
+        [CALL_OVER] = 0,
+    };
+    loop_timer_stop(&call->timer);
+    if (delays[call->state])
+        loop_timer_start(call->client->loop, &call->timer, delays[call->state]);
+}
+
 static void open_link(struct http_call *call)
 {
     struct link *link = NEW(struct link);
@@ -133,8 +147,7 @@ static void open_link(struct http_call *call)
         .connected = on_connected, .bytes = on_bytes, .ended = on_ended, .ctx = link};
     call->link = link;
     call->state = CALL_CONNECTING;
-    if (call->connect_timeout)
-        loop_timer_start(call->client->loop, &call->timer, call->connect_timeout);
+    arm_timer(call);
     link->stream = stream_connect(call->client->loop, str_from(call->host), call->port, &events);
 }
 
@@ -163,15 +176,12 @@ static void on_idle_timer(struct loop_timer *timer)
 
 static void send_request(struct http_call *call)
 {
-    struct http_client *client = call->client;
     call->state = CALL_HEAD;
     call->scanned = 0;
-    loop_timer_stop(&call->timer);
-    if (call->head_timeout)
-        loop_timer_start(client->loop, &call->timer, call->head_timeout);
+    arm_timer(call);
     stream_write(call->link->stream, buf_str(&call->request));
     stream_write(call->link->stream, call->body);
-    stream_read(call->link->stream, true);
+    stream_read(call->link->stream, !call->paused);
 }
 
 static void put_request_head(struct http_call *call, const struct http_call_request *r)
@@ -279,21 +289,20 @@ static void on_call_timer(struct loop_timer *timer)
 void http_call_pause(struct http_call *call)
 {
     call->paused = true;
-    loop_timer_stop(&call->timer);
-    if (call->link)
-        stream_read(call->link->stream, false);
+    if (!call->link || call->state == CALL_CONNECTING)
+        return;
+    arm_timer(call);
+    stream_read(call->link->stream, false);
 }
 
 void http_call_resume(struct http_call *call)
 {
-    if (!call->paused)
-        return;
+    bool paused = call->paused;
     call->paused = false;
-    if (!call->link)
+    if (!paused || !call->link || call->state == CALL_CONNECTING)
         return;
+    arm_timer(call);
     stream_read(call->link->stream, true);
-    if (call->state == CALL_BODY && call->idle_timeout)
-        loop_timer_start(call->client->loop, &call->timer, call->idle_timeout);
 }
 
 /* ---- calls: the response ---- */
@@ -330,9 +339,7 @@ static bool begin_body(struct http_call *call)
     call->chunked = (struct chunked){0};
     call->body_left = call->head.content_length;
     call->state = CALL_BODY;
-    loop_timer_stop(&call->timer);
-    if (call->idle_timeout)
-        loop_timer_start(call->client->loop, &call->timer, call->idle_timeout);
+    arm_timer(call);
     if (!tell_head(call))
         return false;
     if (call->head.body != HTTP_BODY_NONE)
@@ -365,6 +372,8 @@ static bool read_head(struct http_call *call, struct str bytes, size_t *ret_used
     }
     call->scanned = 0;
     *ret_used = length;
+    if (call->head.body == HTTP_BODY_NONE && call->head.status >= 200 && length < bytes.len)
+        call->head.keep_alive = false; /* bytes that nobody asked for */
     return call->head.status < 200 || begin_body(call);
 }
 
@@ -423,8 +432,8 @@ static void on_bytes(void *ctx, struct str bytes)
         return;
     }
     call->answered = true;
-    if (call->state == CALL_BODY && call->idle_timeout && !call->paused)
-        loop_timer_start(call->client->loop, &call->timer, call->idle_timeout);
+    if (call->state == CALL_BODY)
+        arm_timer(call);
     if (call->in.len == 0) {
         read_response(call, bytes);
         return;

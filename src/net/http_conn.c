@@ -29,8 +29,6 @@ static bool check_progress(struct conn *c)
 
 static void watch_write(struct conn *c)
 {
-    if (loop_timer_running(&c->timer))
-        return;
     c->taken_at_check = taken(c);
     set_timer(c, c->server->options.limits.write_timeout);
 }
@@ -59,7 +57,7 @@ static void on_timer(struct loop_timer *timer)
         break;
     case CONN_LINGER:
         if (unsent && check_progress(c))
-            set_timer(c, LINGER_TIME);
+            set_timer(c, c->server->options.limits.write_timeout);
         else
             conn_close(c);
         break;
@@ -108,15 +106,14 @@ static void linger(struct conn *c)
     buf_fini(&c->in);
     stream_end(c->stream);
     set_reading(c, true);
-    c->taken_at_check = taken(c);
-    set_timer(c, LINGER_TIME);
+    watch_write(c); /* on_drained shortens it */
 }
 
 void conn_write(struct conn *c, struct str bytes)
 {
     c->written += bytes.len;
     stream_write(c->stream, bytes);
-    if (c->state == CONN_BUSY)
+    if (c->state == CONN_BUSY && !loop_timer_running(&c->timer))
         watch_write(c);
 }
 
@@ -303,7 +300,7 @@ static size_t read_chunked_body(struct conn *c, struct str bytes)
         return 0;
     }
     buf_put(&x->body, data);
-    if (x->body.error)
+    if (x->body.error || c->chunked.left > x->body.max - x->body.len)
         conn_refuse(c, 413);
     else if (c->chunked.state == CHUNKED_DONE)
         hand_over(c);
@@ -317,6 +314,16 @@ static size_t read_body(struct conn *c, struct str bytes)
                                                        : read_sized_body(c, bytes);
 }
 
+/* Who sends requests and does not read the answers would fill our memory with them. */
+static bool is_stuffed(struct conn *c)
+{
+    if (c->stuffed || stream_unsent(c->stream) <= c->server->options.limits.write_high_water)
+        return c->stuffed;
+    c->stuffed = true;
+    watch_write(c);
+    return true;
+}
+
 /* Parses as far as it goes; returns how many bytes were used. */
 static size_t consume(struct conn *c, struct str bytes)
 {
@@ -324,7 +331,7 @@ static size_t consume(struct conn *c, struct str bytes)
     while (used < bytes.len && !c->closed) {
         struct str rest = str_sub(bytes, used, bytes.len);
         size_t step = 0;
-        if (c->state == CONN_HEAD)
+        if (c->state == CONN_HEAD && !is_stuffed(c))
             step = read_head(c, rest);
         else if (c->state == CONN_BODY)
             step = read_body(c, rest);
@@ -337,56 +344,71 @@ static size_t consume(struct conn *c, struct str bytes)
     return c->state == CONN_LINGER ? bytes.len : used;
 }
 
+/* `consume` on bytes that the connection keeps or that come fresh; false when it is over. */
+static bool parse_bytes(struct conn *c, struct str bytes, size_t *ret_used)
+{
+    c->parsing = true;
+    *ret_used = consume(c, bytes);
+    c->parsing = false;
+    if (c->closed && !c->resume_pending)
+        free_conn(c);
+    else if (!c->closed)
+        return true;
+    return false;
+}
+
+/* While a request runs or answers pile up, what follows waits in the kernel once we hold a head's worth of it. */
+static void bound_reading(struct conn *c)
+{
+    bool waits = c->state == CONN_BUSY || c->stuffed;
+    set_reading(c, !waits || c->in.len < c->server->options.limits.head_max);
+}
+
 /* Goes on with what was kept. */
 static void parse(struct conn *c)
 {
-    c->parsing = true;
-    size_t used = consume(c, buf_str(&c->in));
-    c->parsing = false;
-    if (c->closed) {
-        free_conn(c);
+    size_t used;
+    if (!parse_bytes(c, buf_str(&c->in), &used))
         return;
-    }
     buf_drop_front(&c->in, MIN(used, c->in.len));
     if (c->in.len == 0)
         buf_fini(&c->in);
-    /* A running request's followers wait in the kernel once we hold a head's worth of them. */
-    set_reading(c, c->state != CONN_BUSY || c->in.len < c->server->options.limits.head_max);
+    bound_reading(c);
 }
 
 static void on_bytes(void *ctx, struct str bytes)
 {
     struct conn *c = ctx;
+    size_t used;
     if (c->state == CONN_LINGER)
         return;
-    if (c->in.len == 0 && c->state != CONN_BUSY) { /* straight from the read buffer */
-        c->parsing = true;
-        size_t used = consume(c, bytes);
-        c->parsing = false;
-        if (c->closed) {
-            free_conn(c);
-            return;
-        }
-        bytes = str_sub(bytes, used, bytes.len);
+    if (c->in.len || c->state == CONN_BUSY) {
         buf_put(&c->in, bytes);
-        return;
+        parse(c);
+    } else if (parse_bytes(c, bytes, &used)) { /* straight from the read buffer */
+        buf_put(&c->in, str_sub(bytes, used, bytes.len));
+        bound_reading(c);
     }
-    buf_put(&c->in, bytes);
-    parse(c);
 }
 
+/* Everything written is with the kernel. */
 static void on_drained(void *ctx)
 {
     struct conn *c = ctx;
-    struct http_exchange *x = c->exchange;
     const struct http_service *service = &c->server->options.service;
-    if (c->state != CONN_BUSY)
-        return;
-    loop_timer_stop(&c->timer);
-    if (x->over_high_water) {
-        x->over_high_water = false;
-        if (service->writable)
-            service->writable(service->ctx, x);
+    if (c->state == CONN_LINGER) {
+        set_timer(c, LINGER_TIME);
+    } else if (c->stuffed) {
+        c->stuffed = false;
+        set_timer(c, c->server->options.limits.idle_timeout);
+        parse(c);
+    } else if (c->state == CONN_BUSY) {
+        loop_timer_stop(&c->timer);
+        if (c->exchange->over_high_water) {
+            c->exchange->over_high_water = false;
+            if (service->writable)
+                service->writable(service->ctx, c->exchange);
+        }
     }
 }
 

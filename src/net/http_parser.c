@@ -20,7 +20,7 @@ static bool is_token(struct str s)
     return s.len > 0;
 }
 
-/* In a line: tab, space and everything visible; no other control byte. */
+/* Tab, space and everything visible; no other control byte. */
 static bool is_line_char(unsigned char c)
 {
     return c >= 0x20 ? c != 0x7f : c == '\t';
@@ -69,8 +69,7 @@ static int parse_version(struct str s, int *ret_minor)
         return 400;
     if (s.ptr[5] != '1')
         return 505;
-    *ret_minor =
-        s.ptr[7] == '0' ? 0 : 1; /* RFC 9110 2.5: a higher minor is read as the highest known */
+    *ret_minor = s.ptr[7] != '0'; /* RFC 9110 2.5: a higher minor is read as the highest known */
     return 0;
 }
 
@@ -84,33 +83,42 @@ static bool is_target(struct str s)
     return s.len > 0;
 }
 
-/* origin-form, absolute-form and "*" (OPTIONS only). */
+/* The part of an absolute-form target behind "//"; ptr NULL when it is in another form. */
+static struct str after_scheme(struct str target)
+{
+    static const struct str schemes[] = {STR("http://"), STR("https://")};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (str_eq_nocase(str_sub(target, 0, schemes[i].len), schemes[i]))
+            return str_sub(target, schemes[i].len, target.len);
+    return STR_NONE;
+}
+
+static size_t authority_length(struct str s)
+{
+    size_t at = 0;
+    while (at < s.len && s.ptr[at] != '/' && s.ptr[at] != '?')
+        at++;
+    return at;
+}
+
+/* origin-form, absolute-form and "*" (OPTIONS only). 0 or the status. */
 static int split_target(struct http_head *h)
 {
-    struct str path = h->target;
-    struct str scheme = str_sub(path, 0, 7);
-    if (str_eq(path, STR("*"))) {
-        if (!str_eq(h->method, STR("OPTIONS")))
+    struct str path = h->target, absolute = after_scheme(h->target);
+    if (str_eq(h->method, STR("CONNECT")))
+        return 501; /* no tunnels */
+    if (absolute.ptr) {
+        size_t length = authority_length(absolute);
+        if (length == 0 || !http_is_authority(str_sub(absolute, 0, length)))
             return 400;
-    } else if (str_eq_nocase(scheme, STR("http://")) ||
-               str_eq_nocase(str_sub(path, 0, 8), STR("https://"))) {
-        path = str_sub(path, scheme.ptr[6] == '/' && scheme.ptr[5] == '/' ? 7 : 8, path.len);
-        size_t slash = 0;
-        while (slash < path.len && path.ptr[slash] != '/' && path.ptr[slash] != '?')
-            slash++;
-        if (slash == 0)
-            return 400;
-        path = str_sub(path, slash, path.len);
-        if (path.len == 0)
-            path = STR("/");
-    } else if (path.ptr[0] != '/') {
+        path = str_sub(absolute, length, absolute.len);
+    } else if (path.ptr[0] != '/' &&
+               !(str_eq(path, STR("*")) && str_eq(h->method, STR("OPTIONS")))) {
         return 400;
     }
     size_t mark = str_find_char(path, '?');
-    h->path = str_sub(path, 0, mark);
+    h->path = mark ? str_sub(path, 0, mark) : STR("/");
     h->query = mark < path.len ? str_sub(path, mark + 1, path.len) : STR_NONE;
-    if (h->path.len == 0)
-        h->path = STR("/");
     return 0;
 }
 
@@ -169,9 +177,9 @@ static int parse_headers(struct str rest, struct http_head *h)
 /* The headers that say how the message goes on. */
 struct framing {
     struct str host;
-    unsigned hosts, lengths, encodings, expects;
-    struct str length, encoding, expect;
-    bool close, keep_alive;
+    unsigned hosts, lengths, encodings;
+    struct str length, encoding;
+    bool close, keep_alive, expects_continue, expects_else;
 };
 
 static void read_connection(struct str value, struct framing *f)
@@ -198,8 +206,9 @@ static struct framing read_framing(const struct http_headers *headers)
             break;
         case 6:
             if (str_eq_nocase(h->name, STR("expect"))) {
-                f.expects++;
-                f.expect = h->value;
+                bool known = str_eq_nocase(h->value, STR("100-continue"));
+                f.expects_continue |= known;
+                f.expects_else |= !known;
             }
             break;
         case 10:
@@ -223,36 +232,39 @@ static struct framing read_framing(const struct http_headers *headers)
     return f;
 }
 
-/* One host, no list and no URL; may be empty. */
-static bool is_host(struct str s)
+/* A coding that is not one "chunked": 501 when chunked stands last and once, so that it has an end. */
+static int refuse_encoding(struct str value)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if (strchr(" \t,/@?#\\<>\"{}|^`", s.ptr[i]))
-            return false;
-    return true;
+    struct str coding, last = STR_NONE;
+    while (str_split(&value, ',', &coding)) {
+        coding = str_trim(coding);
+        if (!is_token(coding) || str_eq_nocase(last, STR("chunked")))
+            return 400;
+        last = coding;
+    }
+    return str_eq_nocase(last, STR("chunked")) ? 501 : 400;
 }
 
 static int request_framing(struct http_head *h)
 {
     struct framing f = read_framing(&h->headers);
-    if (f.hosts > 1 || (f.hosts == 0 && h->minor == 1) || !is_host(f.host))
+    if (f.hosts > 1 || (f.hosts == 0 && h->minor == 1) || !http_is_authority(f.host))
         return 400;
     if (f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings))
         return 400;
     if (f.encodings && h->minor == 0)
         return 400;
     if (f.encodings && !str_eq_nocase(f.encoding, STR("chunked")))
-        return str_ends(f.encoding, STR("chunked")) && is_token(str_sub(f.encoding, 0, 4)) ? 501
-                                                                                           : 400;
+        return refuse_encoding(f.encoding);
     h->body = f.encodings ? HTTP_BODY_CHUNKED : HTTP_BODY_NONE;
     if (f.lengths) {
         if (str_to_u64(f.length, &h->content_length))
             return 400;
         h->body = h->content_length ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
     }
-    if (f.expects && !str_eq_nocase(f.expect, STR("100-continue")))
+    if (f.expects_else)
         return 417;
-    h->expect_continue = f.expects && h->minor == 1;
+    h->expect_continue = f.expects_continue && h->minor == 1;
     h->keep_alive = h->minor == 1 ? !f.close : f.keep_alive && !f.close;
     return 0;
 }

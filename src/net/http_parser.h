@@ -42,6 +42,9 @@ struct http_head {
 [[nodiscard]] int http_parse_request(struct str head, size_t target_max,
                                      struct http_head *ret_head);
 
+/* "host[:port]", as in Host and in absolute targets; may be empty. */
+bool http_is_authority(struct str s);
+
 /* method: of the request that it answers (HEAD has no body). 0 or ERR_PROTOCOL. */
 [[nodiscard]] int http_parse_response(struct str head, struct str method,
                                       struct http_head *ret_head);

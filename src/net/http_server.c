@@ -187,6 +187,7 @@ static void on_drained(struct mail *task)
 {
     struct http_server *server = container_of(task, struct http_server, drained);
     loop_timer_stop(&server->grace);
+    server->drained_pending = false; /* who drains once more is told again */
     server->done(server->done_arg);
 }
 

@@ -39,6 +39,7 @@ struct conn {
     uint64_t taken_at_check; /* of those, how many were gone when the timer last looked */
     struct mail resume;      /* deferred: go on with `in` */
     bool resume_pending, parsing, closed, reading;
+    bool stuffed; /* it does not read its answers: no further request is read until it does */
 };
 
 struct http_exchange {

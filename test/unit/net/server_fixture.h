@@ -20,7 +20,7 @@ struct fixture {
     struct mail stop;
     struct http_limits limits;
     struct tls_server *tls;
-    atomic_int departed;
+    atomic_int requests, departed;
     struct http_exchange *held; /* of GET /hold */
 };
 
@@ -47,11 +47,14 @@ static void fixture_request(void *ctx, struct http_exchange *x)
     struct fixture *f = ctx;
     const struct http_request *r = http_exchange_request(x);
     uint64_t count;
-    if (str_eq(r->path, STR("/hold"))) {
+    bool hold = str_eq(r->path, STR("/hold"));
+    if (hold)
         f->held = x;
+    atomic_fetch_add(&f->requests, 1);
+    if (hold)
         return;
-    }
-    if (str_starts(r->path, STR("/stream/")) && !str_to_u64(str_sub(r->path, 8, r->path.len), &count)) {
+    if (str_starts(r->path, STR("/stream/")) &&
+        !str_to_u64(str_sub(r->path, 8, r->path.len), &count)) {
         http_exchange_set_data(x, (void *)(uintptr_t)count);
         http_respond_begin(x, 200, NULL, 0);
         fixture_stream_on(x);
