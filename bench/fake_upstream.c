@@ -207,7 +207,7 @@ static void turn(int listener)
     struct epoll_event events[256];
     struct timespec wait = {0};
     if (!list_empty(&paced)) {
-        nsec left = MAX(0, list_first(&paced, struct conn, paced)->due - clock_now());
+        nsec now = clock_now(), left = MAX(now, list_first(&paced, struct conn, paced)->due) - now;
         wait = (struct timespec){.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
     }
     int count =
