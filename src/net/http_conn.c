@@ -16,7 +16,7 @@ static void set_timer(struct conn *c, nsec delay)
 
 static uint64_t taken(const struct conn *c)
 {
-    return c->written - stream_unsent(c->stream);
+    return c->written - stream_untaken(c->stream);
 }
 
 /* True when the peer has taken bytes since the last look. */

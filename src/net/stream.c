@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/stream.h"
 
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <uv.h>
 
 #include "base/mem.h"
@@ -280,6 +282,14 @@ void stream_write(struct stream *s, struct str bytes)
 size_t stream_unsent(const struct stream *s)
 {
     return s->out.len + uv_stream_get_write_queue_size(&s->uv.stream);
+}
+
+size_t stream_untaken(const struct stream *s)
+{
+    int fd, queued = 0;
+    if (uv_fileno(&s->uv.handle, &fd) || ioctl(fd, SIOCOUTQ, &queued))
+        queued = 0;
+    return stream_unsent(s) + (size_t)queued;
 }
 
 void stream_end(struct stream *s)

@@ -41,6 +41,8 @@ void stream_set_events(struct stream *s, const struct stream_events *events);
 void stream_read(struct stream *s, bool on); /* off at first */
 void stream_write(struct stream *s, struct str bytes);
 size_t stream_unsent(const struct stream *s); /* bytes that the kernel has not taken */
+/* Bytes that the peer has not acknowledged: the kernel's buffer too, which may hold megabytes. */
+size_t stream_untaken(const struct stream *s);
 /* Sends what is written, then ends our side; reading goes on. */
 void stream_end(struct stream *s);
 void stream_close(struct stream *s); /* at once; what is unsent is dropped */

@@ -5,7 +5,6 @@
 #include "server_fixture.h"
 
 static struct fixture f;
-static struct mail errand;
 
 static void start(struct http_limits limits)
 {
@@ -17,13 +16,6 @@ static int teardown(void **state)
 {
     fixture_finish(&f);
     return 0;
-}
-
-/* Runs on the server's loop. */
-static void on_loop(void (*deliver)(struct mail *mail))
-{
-    errand.deliver = deliver;
-    loop_post(f.loop, &errand);
 }
 
 static void assert_ends_with_status(int fd, int status)
@@ -187,15 +179,21 @@ static void drain_slowly(struct mail *mail)
     http_server_drain(f.server, SEC(60), on_drained, NULL);
 }
 
+static struct mail to_drain_slowly = {.deliver = drain_slowly};
+
 static void drain_quickly(struct mail *mail)
 {
     http_server_drain(f.server, MSEC(30), on_drained, NULL);
 }
 
+static struct mail to_drain_quickly = {.deliver = drain_quickly};
+
 static void answer_held(struct mail *mail)
 {
     http_respond(f.held, 200, NULL, 0, STR("late"));
 }
+
+static struct mail to_answer_held = {.deliver = answer_held};
 
 static int hold(void)
 {
@@ -214,10 +212,10 @@ static void test_drain_lets_running_requests_end(void **state)
     atomic_store(&drained, false);
     buf_init(&answer, 1 << 16);
     int idle = fixture_connect(&f), busy = hold();
-    on_loop(drain_slowly);
+    loop_post(f.loop, &to_drain_slowly);
     assert_ends_with_status(idle, 0);
     assert_false(atomic_load(&drained));
-    on_loop(answer_held);
+    loop_post(f.loop, &to_answer_held);
     fixture_read_all(busy, &answer);
     assert_int_equal(fixture_status(buf_str(&answer)), 200);
     assert_true(str_find(buf_str(&answer), STR("connection: close")) < answer.len);
@@ -234,7 +232,7 @@ static void test_drain_cuts_after_the_grace(void **state)
     start(http_limits_default());
     atomic_store(&drained, false);
     int busy = hold();
-    on_loop(drain_quickly);
+    loop_post(f.loop, &to_drain_quickly);
     assert_ends_with_status(busy, 0);
     while (!atomic_load(&drained))
         usleep(1000);
