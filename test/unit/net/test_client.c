@@ -87,6 +87,7 @@ static struct http_client *client;
 static struct asked asked;
 static pthread_t script_thread;
 static int calls_left;
+static bool resumed;
 
 static void on_head(void *ctx, int status, const struct http_headers *headers)
 {
@@ -158,6 +159,7 @@ static int setup(void **state)
     asked = (struct asked){0};
     buf_init(&asked.body, 1 << 26);
     calls_left = 1;
+    resumed = false;
     loop = loop_new();
     client = http_client_new(loop, &options);
     return 0;
@@ -609,6 +611,7 @@ static void resume(void)
 {
     assert_int_equal(asked.dones, 0);
     asked.special = NOTHING;
+    resumed = true;
     http_call_resume(asked.call);
 }
 
@@ -644,6 +647,7 @@ static void test_pause_in_the_body(void **state)
     do_later(&l, MSEC(150), check_paused);
     loop_run(loop);
     finish();
+    assert_true(resumed);
     assert_int_equal(asked.error, 0);
     assert_int_equal(asked.body.len, BIG);
 }
@@ -666,6 +670,7 @@ static void test_pause_before_the_head(void **state)
     do_later(&l, MSEC(150), check_unheard);
     loop_run(loop);
     finish();
+    assert_true(resumed);
     assert_answer(201, "hello");
 }
 
@@ -681,6 +686,7 @@ static void test_resume_without_an_answer(void **state)
     do_later(&l, MSEC(100), resume);
     loop_run(loop);
     finish();
+    assert_true(resumed);
     assert_int_equal(asked.error, ERR_TIMEOUT);
 }
 
