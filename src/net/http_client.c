@@ -13,12 +13,14 @@
 
 enum { ENDPOINT_NAME_MAX = 80 };
 
-/* Idle connections to one host and port, the latest used first. Lives as long as the client. */
+/* Idle connections to one host and port, the latest used first. Lives as long as a call or a connection uses it. */
 struct endpoint {
     struct map_node node;
     char name[ENDPOINT_NAME_MAX]; /* "host:port" */
     struct list idle;             /* of link */
     unsigned idle_count;
+    unsigned users; /* calls and links */
+    struct http_client *client;
 };
 
 /* A connection: in an endpoint's idle list, or with a call. */
@@ -91,8 +93,17 @@ static struct endpoint *endpoint_of(struct http_client *client, struct str host,
     struct endpoint *e = NEW(struct endpoint);
     memcpy(e->name, name, sizeof(name));
     list_init(&e->idle);
+    e->client = client;
     map_insert(&client->endpoints, str_from(e->name), &e->node);
     return e;
+}
+
+static void release_endpoint(struct endpoint *e)
+{
+    if (--e->users > 0)
+        return;
+    map_remove(&e->client->endpoints, &e->node);
+    mem_free(e);
 }
 
 static void close_link(struct link *link)
@@ -102,6 +113,7 @@ static void close_link(struct link *link)
         link->endpoint->idle_count--;
     list_remove(&link->in_idle);
     stream_close(link->stream);
+    release_endpoint(link->endpoint);
     mem_free(link);
 }
 
@@ -110,12 +122,10 @@ void http_client_free(struct http_client *client)
     if (!client)
         return;
     CHECK(client->calls == 0);
-    for (struct map_node *n = map_next(&client->endpoints, NULL), *next; n; n = next) {
-        next = map_next(&client->endpoints, n);
+    /* The last link of an endpoint takes it along. */
+    for (struct map_node *n; (n = map_next(&client->endpoints, NULL));) {
         struct endpoint *e = container_of(n, struct endpoint, node);
-        list_each(link, &e->idle, struct link, in_idle) close_link(link);
-        map_remove(&client->endpoints, n);
-        mem_free(e);
+        close_link(list_first(&e->idle, struct link, in_idle));
     }
     map_fini(&client->endpoints);
     mem_free(client);
@@ -141,6 +151,7 @@ static void open_link(struct http_call *call)
     list_init(&link->in_idle);
     link->client = call->client;
     link->endpoint = call->endpoint;
+    link->endpoint->users++;
     link->call = call;
     link->idle_timer.fire = on_idle_timer;
     const struct stream_events events = {
@@ -216,6 +227,7 @@ struct http_call *http_call_start(struct http_client *client,
     call->client = client;
     call->events = *events;
     call->endpoint = endpoint_of(client, request->host, request->port);
+    call->endpoint->users++;
     snprintf(call->host, sizeof(call->host), "%.*s", STR_ARG(request->host));
     call->port = request->port;
     call->body = request->body;
@@ -246,6 +258,7 @@ struct http_call *http_call_start(struct http_client *client,
 static void free_call(struct http_call *call)
 {
     call->client->calls--;
+    release_endpoint(call->endpoint);
     loop_timer_stop(&call->timer);
     buf_fini(&call->request);
     buf_fini(&call->in);
