@@ -2,6 +2,7 @@
 /* `fairway up`: composes gateway and controller in one process, and shows what it is doing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -152,8 +153,16 @@ static int start_tracing(struct up *up, struct err *err)
     return otlp_start(up->tracer, &otlp, &up->otlp, err);
 }
 
+/* Bodies of some 100 KB come and go: the heap must not give its pages back and fault them in for each. */
+static void keep_heap(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
 static int start(struct up *up, struct err *err)
 {
+    keep_heap();
     up->metrics = metrics_new();
     int error = start_tracing(up, err);
     if (!error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/meters.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -79,7 +80,7 @@ void model_meters_free(struct model_meters *m)
     mem_free(m);
 }
 
-void model_meters_count(struct model_meters *m, int status)
+static struct metric *requests_series(const struct model_meters *m, int status)
 {
     char text[4];
     snprintf(text, sizeof(text), "%03d", status % 1000);
@@ -90,5 +91,16 @@ void model_meters_count(struct model_meters *m, int status)
                                      NULL,
                                      0};
     const struct str values[] = {str_from(m->name), str_from(text)};
-    metric_add(metric_series(metrics_family(m->registry, &spec), values), 1);
+    return metric_series(metrics_family(m->registry, &spec), values);
+}
+
+void model_meters_count(struct model_meters *m, int status)
+{
+    struct metric *_Atomic *place = &m->by_status[(unsigned)status % MODEL_METERS_STATUS_MAX];
+    struct metric *series = atomic_load_explicit(place, memory_order_acquire);
+    if (!series) { /* two workers may both look it up: they find the same one */
+        series = requests_series(m, status);
+        atomic_store_explicit(place, series, memory_order_release);
+    }
+    metric_add(series, 1);
 }

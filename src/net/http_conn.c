@@ -3,6 +3,8 @@
 #include "base/mem.h"
 #include "net/http_server_internal.h"
 
+enum { BODY_RESERVED_MAX = 1024 * 1024 };
+
 #define LINGER_TIME SEC(2)
 
 static void parse(struct conn *c);
@@ -216,6 +218,8 @@ static void begin_body(struct conn *c, bool more_is_here)
         hand_over(c);
         return;
     }
+    if (x->head.body == HTTP_BODY_LENGTH) /* all at once, within reason, rather than by doubling */
+        (void)!buf_reserve(&x->body, MIN(x->head.content_length, (uint64_t)BODY_RESERVED_MAX));
     if (x->head.expect_continue && !more_is_here)
         conn_write(c, STR("HTTP/1.1 100 Continue\r\n\r\n"));
     set_timer(c, c->server->options.limits.body_timeout);
@@ -241,7 +245,7 @@ static void begin_exchange(struct conn *c, struct str head, bool more_is_here)
         .path = x->head.path,
         .query = x->head.query,
         .headers = x->head.headers,
-        .peer = str_from(x->peer),
+        .peer = str_from(c->peer),
     };
     x->is_head = str_eq(x->head.method, STR("HEAD"));
     begin_body(c, more_is_here);
@@ -426,6 +430,7 @@ void conn_open(struct http_server *server, struct stream *take_stream)
     c->resume.deliver = on_resume;
     /* Bounded by reading: see parse(). One read may come on top. */
     buf_init(&c->in, server->options.limits.head_max + 128 * 1024);
+    stream_peer(take_stream, c->peer);
     list_append(&server->conns, &c->link);
     server->conn_count++;
     const struct stream_events events = {

@@ -22,7 +22,6 @@ struct http_exchange *exchange_new(struct conn *c)
     x->conn = c;
     x->data = NULL;
     x->begun = x->chunked = x->is_head = x->over_high_water = false;
-    stream_peer(c->stream, x->peer);
     return x;
 }
 

@@ -37,7 +37,8 @@ struct conn {
     nsec head_began;         /* first byte of the present head; 0: none yet */
     uint64_t written;        /* bytes given to the stream, ever */
     uint64_t taken_at_check; /* of those, how many were gone when the timer last looked */
-    struct mail resume;      /* deferred: go on with `in` */
+    char peer[STREAM_PEER_MAX];
+    struct mail resume; /* deferred: go on with `in` */
     bool resume_pending, parsing, closed, reading;
     bool stuffed; /* it does not read its answers: no further request is read until it does */
 };
@@ -51,7 +52,6 @@ struct http_exchange {
     struct arena arena;
     void *data;
     nsec started;
-    char peer[STREAM_PEER_MAX];
     bool begun, chunked, is_head, over_high_water;
 };
 

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "net/tls.h"
 
-enum { READ_SIZE = 64 * 1024, TLS_READ_SIZE = 16 * 1024 };
+enum { READ_SIZE = 64 * 1024, DIRECT_SIZE = 16 * 1024, TLS_READ_SIZE = 16 * 1024 };
 
 struct stream {
     union {
@@ -263,6 +263,22 @@ static void take_tls_output(struct stream *s)
     flush_later(s);
 }
 
+/* A big piece goes to the kernel from where it lies, behind what was gathered. Returns what is left of it. */
+static struct str write_directly(struct stream *s, struct str bytes)
+{
+    const uv_buf_t pieces[] = {
+        uv_buf_init(s->out.ptr, (unsigned)s->out.len),
+        uv_buf_init((char *)bytes.ptr, (unsigned)MIN(bytes.len, (size_t)INT32_MAX)),
+    };
+    unsigned first = s->out.len == 0;
+    int taken = uv_try_write(&s->uv.stream, pieces + first, 2 - first);
+    if (taken <= 0) /* what is wrong shows when the rest is flushed */
+        return bytes;
+    size_t gathered = MIN((size_t)taken, s->out.len);
+    buf_drop_front(&s->out, gathered);
+    return str_sub(bytes, (size_t)taken - gathered, bytes.len);
+}
+
 void stream_write(struct stream *s, struct str bytes)
 {
     if (s->closing || s->ended || bytes.len == 0)
@@ -275,6 +291,8 @@ void stream_write(struct stream *s, struct str bytes)
         take_tls_output(s);
         return;
     }
+    if (bytes.len >= DIRECT_SIZE && !s->writing && s->out.len < DIRECT_SIZE)
+        bytes = write_directly(s, bytes);
     buf_put(&s->out, bytes);
     flush_later(s);
 }

@@ -54,10 +54,21 @@ int trace_parse(struct str traceparent, struct trace_context *ret_context)
     return 0;
 }
 
+static char *put_hex16(char *out, uint64_t value)
+{
+    for (int i = 15; i >= 0; i--, value >>= 4)
+        out[i] = "0123456789abcdef"[value & 15];
+    return out + 16;
+}
+
 char *trace_format(const struct trace_context *context, char text[TRACEPARENT_MAX])
 {
-    snprintf(text, TRACEPARENT_MAX, "00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-%02x",
-             context->trace.high, context->trace.low, context->span, context->sampled);
+    char *at = text;
+    memcpy(at, "00-", 3);
+    at = put_hex16(put_hex16(at + 3, context->trace.high), context->trace.low);
+    *at++ = '-';
+    at = put_hex16(at, context->span);
+    memcpy(at, context->sampled ? "-01" : "-00", 4);
     return text;
 }
 
