@@ -14,6 +14,8 @@ enum model_engine {
     MODEL_ENGINE_CUSTOM
 };
 
+enum model_fairness { MODEL_FAIR_TOKENS, MODEL_FAIR_REQUESTS, MODEL_FIFO };
+
 struct model_spec {
     struct {
         struct str uri, digest;
@@ -36,10 +38,14 @@ struct model_spec {
     struct {
         int64_t max_length;
         nsec max_wait;
+        int fairness; /* enum model_fairness */
     } queue;
     struct {
         struct schema_strings aliases;
     } traffic;
+    struct {
+        int64_t input, cached_input, output; /* millionths of money for a million tokens */
+    } price;
     struct {
         nsec startup, period;
         int64_t failures;
