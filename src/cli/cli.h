@@ -25,7 +25,7 @@ struct verb {
 };
 
 extern const struct verb verb_up, verb_down, verb_apply, verb_get, verb_describe, verb_scale,
-    verb_delete, verb_logs, verb_chat, verb_run, verb_key, verb_explain, verb_version,
+    verb_delete, verb_logs, verb_chat, verb_run, verb_key, verb_usage, verb_explain, verb_version,
     verb_completion;
 
 /* All verbs, ended by NULL. */

@@ -149,6 +149,7 @@ static void on_begin(struct mail *mail)
 {
     struct controller *c = container_of(mail, struct controller, begin);
     node_load(c);
+    tenants_load(c);
     load_models(c);
     replicas_adopt(c);
     loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);
@@ -206,6 +207,7 @@ int controller_start(const struct controller_options *options, struct controller
     c->begin.deliver = on_begin;
     c->stop.deliver = on_stop;
     map_init(&c->models);
+    arena_init(&c->tenants_arena, SIZE_MAX);
     c->loop = loop_new();
     c->client = http_client_new(c->loop, &client);
     int error = open_state(c, err);
@@ -243,6 +245,7 @@ void controller_free(struct controller *c)
         mem_free(m);
     }
     map_fini(&c->models);
+    arena_fini(&c->tenants_arena);
     loop_timer_stop(&c->wake);
     loop_timer_stop(&c->rotate);
     http_server_free(c->admin);

@@ -75,7 +75,10 @@ struct controller {
     bool reconciling, again, stopping, admin_drained;
     bool cordoned;        /* the node takes no new replicas */
     uint64_t node_memory; /* bytes that replicas may use in all; 0: what the machine has */
-    nsec started;         /* wall clock */
+    struct arena tenants_arena; /* of the next */
+    struct resource **tenants;  /* own */
+    size_t tenant_count;
+    nsec started; /* wall clock */
     char instance[REPLICA_TOKEN_LEN + 1]; /* of this state folder: marks its processes */
 };
 
@@ -100,6 +103,9 @@ void replica_on_exited(void *replica, const struct process_end *end);
 
 /* ---- adopt.c ---- */
 void replicas_adopt(struct controller *c);
+
+/* ---- tenants.c ---- */
+void tenants_load(struct controller *c); /* what is stored; routes follow with the next reconcile */
 
 /* ---- admin_nodes.c ---- */
 void node_load(struct controller *c); /* what is stored about this machine */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "gateway/flight.h"
 #include "gateway/reply.h"
@@ -220,14 +221,16 @@ static bool authenticate(struct worker *w, struct http_exchange *x)
 {
     const struct key_ring *ring = w->table ? w->table->keys : NULL;
     size_t count = ring ? key_table_count(ring->keys) : 0;
-    struct str name, key = presented_key(http_exchange_request(x));
+    struct str key = presented_key(http_exchange_request(x));
     if (count == 0 && !w->options->keys_required)
         return true;
-    if (count && key.len && key_table_find(ring->keys, key, &name))
+    const struct key_info *info = count && key.len ? key_table_find(ring->keys, key) : NULL;
+    if (info && info->expires > clock_wall())
         return true;
     fail(x, 401, STR("invalid_api_key"), STR_NONE,
-         key.len ? STR("The API key is not valid. `fairway key create NAME` makes one.")
-                 : STR("No API key was sent: use the header Authorization: Bearer KEY."));
+         info      ? STR("The API key has expired. `fairway key create NAME` makes a new one.")
+         : key.len ? STR("The API key is not valid. `fairway key create NAME` makes one.")
+                   : STR("No API key was sent: use the header Authorization: Bearer KEY."));
     return false;
 }
 
