@@ -224,7 +224,8 @@ static const struct schema_field price_fields[] = {
         .name = "cachedInput",
         .type = SCHEMA_MONEY,
         .offset = PART(price, cached_input),
-        .description = "For a million tokens of prompt that the engine had read already.",
+        .description = "For a million tokens of prompt that the engine had read already. Left "
+                       "out: like input.",
         .max = PRICE_MAX,
     },
     {

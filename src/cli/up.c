@@ -97,6 +97,12 @@ static void publish_keys(void *ctx, struct key_table *take_keys)
     gateway_set_keys(up->gateway, take_keys);
 }
 
+static struct usage *take_usage(void *ctx, struct arena *a, size_t *ret_count)
+{
+    struct up *up = ctx;
+    return gateway_take_usage(up->gateway, a, ret_count);
+}
+
 static int start_gateway(struct up *up, struct err *err)
 {
     struct gateway_options options = gateway_options_default();
@@ -136,6 +142,7 @@ static int start_controller(struct up *up, struct err *err)
         .rules = replica_rules_default(),
         .publish = publish,
         .publish_keys = publish_keys,
+        .take_usage = take_usage,
         .ctx = up,
     };
     return controller_start(&options, &up->controller, err);

@@ -14,7 +14,7 @@
  * marked processes that nobody owns are ended.
  *
  * Ownership: the controller owns its store, its processes and its thread. Thread rule: the functions below from one thread;
- * `publish` and `publish_keys` are called on the controller's thread (the first keys inside controller_start).
+ * `publish`, `publish_keys` and `take_usage` are called on the controller's thread (the first keys inside controller_start).
  */
 #ifndef FAIRWAY_CONTROLLER_H
 #define FAIRWAY_CONTROLLER_H
@@ -26,6 +26,8 @@
 struct controller;
 struct key_table;
 struct metrics;
+struct usage;
+struct arena;
 
 struct controller_options {
     const char *state_dir;   /* made if it is not there; one controller at a time */
@@ -35,6 +37,8 @@ struct controller_options {
     struct replica_rules rules;
     void (*publish)(void *ctx, struct routes *take_routes);
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
+    /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
+    struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
     void *ctx;
 };
 

@@ -151,6 +151,9 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     model->expecting = spec->replicas > 0 && !m->cannot_run;
     model->queue_max_length = (size_t)spec->queue.max_length;
     model->queue_max_wait = spec->queue.max_wait;
+    model->price =
+        (struct routes_price){(uint64_t)spec->price.input, (uint64_t)spec->price.cached_input,
+                              (uint64_t)spec->price.output};
     model->created = m->controller->started / NSEC_PER_SEC;
     for (size_t i = 0; i < spec->traffic.aliases.count; i++)
         routes_add_alias(routes, model, spec->traffic.aliases.items[i]);
@@ -172,6 +175,7 @@ static void publish(struct controller *c)
         if (!m->deleted)
             add_routes(routes, m);
     }
+    tenants_publish(c, routes);
     c->options.publish(c->options.ctx, routes);
 }
 

@@ -178,11 +178,14 @@ static void access_log(const struct flight *f, nsec took)
     char trace[TRACE_ID_TEXT_MAX];
     log_info("request", log_str("id", f->id),
              log_str("trace_id", trace_id_format(f->trace.own.trace, trace)),
-             log_text("model", model_pool_name(f->pool)), log_int("status", f->status),
-             log_int("run", (int64_t)f->replica), log_dur("waited", f->waited),
+             log_text("model", model_pool_name(f->pool)), log_text("tenant", f->tenant->name),
+             log_int("status", f->status), log_int("run", (int64_t)f->replica),
+             log_dur("waited", f->waited),
              log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
              log_dur("took", took), log_int("chunks", (int64_t)f->chunks),
-             log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries));
+             log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries),
+             log_int("input_tokens", (int64_t)f->usage.prompt_tokens),
+             log_int("output_tokens", (int64_t)f->usage.completion_tokens));
 }
 
 /* Everything that both ends share: the answer given, and the client gone. */
@@ -191,6 +194,7 @@ static void account(struct flight *f)
     nsec took = loop_now(f->worker->loop) - f->started;
     flight_move(f, FLIGHT_ENDED);
     loop_timer_stop(&f->keepalive);
+    flight_reckon(f);
     metric_observe(flight_meters(f)->duration, nsec_to_seconds(took));
     model_meters_count(flight_meters(f), f->status);
     flight_trace_end(f, f->worker->options->tracer);
@@ -233,6 +237,9 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->upstream_path = take_request->upstream_path;
     f->edited = take_request->take_body;
     f->stream = take_request->stream;
+    f->usage_asked = take_request->usage_asked;
+    f->tenant = take_request->tenant->tenant;
+    f->price = model->price;
     f->started = http_exchange_started(f->exchange);
     snprintf(f->id, sizeof(f->id), "req_%016llx", (unsigned long long)rng_u64(&w->rng));
     buf_init(&f->held, FLIGHT_ANSWER_MAX);
@@ -246,8 +253,9 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         loop_timer_start(w->loop, &f->keepalive, w->options->keepalive);
     f->ticket = (struct ticket){.home = w->loop, .deliver = on_verdict, .released = on_released};
     f->ticket.request.entry = (struct queue_entry){
-        .band = QUEUE_BAND_NORMAL,
-        .tokens = take_request->tokens,
+        .tenant = f->tenant->number,
+        .band = take_request->band,
+        .tokens = take_request->input_tokens + take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
     model_pool_submit(f->pool, &f->ticket);

@@ -3,6 +3,7 @@
 #ifndef FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 #define FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 
+#include "api/openai_usage.h"
 #include "gateway/flight.h"
 #include "gateway/flight_trace.h"
 #include "gateway/meters.h"
@@ -21,9 +22,12 @@ struct flight {
     struct worker *worker;
     struct http_exchange *exchange; /* borrow; NULL after the client left */
     struct model_pool *pool;        /* ref */
+    struct tenant *tenant;          /* borrow */
+    struct routes_price price;
     struct str upstream_path;
     struct buf edited; /* own; see flight_request */
     bool stream;
+    bool usage_asked; /* see flight_request */
     enum flight_state state;
     bool head_sent; /* of the response to the client */
     char id[FLIGHT_ID_LEN + 1];
@@ -39,7 +43,9 @@ struct flight {
 
     /* for metrics and the access log */
     nsec started, waited, first_chunk, last_chunk;
-    uint64_t chunks, bytes;
+    uint64_t chunks, events, bytes; /* a chunk is what one read brought: some events */
+    struct openai_usage usage;      /* as the engine says; else reckoned at the end */
+    bool usage_known;
     unsigned retries;
     size_t prompt_length; /* bytes of the request's body */
     struct flight_trace trace;
@@ -60,6 +66,9 @@ void flight_send_whole(struct flight *f, int status, struct str content_type, st
 void flight_fail(struct flight *f, int status, struct str code, struct str message,
                  nsec retry_after);
 void flight_end(struct flight *f); /* the client has its answer: out of the pool's hands, freed */
+
+/* flight_account.c: what it used, when it is over. */
+void flight_reckon(struct flight *f);
 
 /* flight_upstream.c: towards the replica that the verdict names. */
 void flight_call(struct flight *f);

@@ -76,21 +76,37 @@ static void pass_on(struct flight *f, struct str events)
         if (!f->head_sent)
             flight_send_head(f, 200, str_from(f->content_type));
     }
+    f->events += sse_count_events(events);
     flight_send_chunk(f, events);
+}
+
+/* Whole events. The report of usage is taken out if it is none of the client's business. */
+static void pass_events(struct flight *f, struct str events)
+{
+    struct str report;
+    bool found = openai_find_usage(events, &f->usage, &report);
+    f->usage_known |= found;
+    if (!found || f->usage_asked || !report.len) {
+        pass_on(f, events);
+        return;
+    }
+    size_t at = (size_t)(report.ptr - events.ptr);
+    pass_on(f, str_sub(events, 0, at));
+    pass_on(f, str_sub(events, at + report.len, events.len));
 }
 
 static void on_events(struct flight *f, struct str bytes)
 {
     if (f->held.len == 0) {
         size_t whole = sse_whole_events(bytes, 0);
-        pass_on(f, str_sub(bytes, 0, whole));
+        pass_events(f, str_sub(bytes, 0, whole));
         buf_put(&f->held, str_sub(bytes, whole, bytes.len));
         return;
     }
     size_t seen = f->held.len;
     buf_put(&f->held, bytes);
     size_t whole = sse_whole_events(buf_str(&f->held), seen);
-    pass_on(f, str_sub(buf_str(&f->held), 0, whole));
+    pass_events(f, str_sub(buf_str(&f->held), 0, whole));
     buf_drop_front(&f->held, whole);
 }
 
@@ -137,6 +153,7 @@ static void answer_as_event(struct flight *f)
 /* An answer that is no stream, complete. */
 static void answer_whole(struct flight *f)
 {
+    f->usage_known = openai_read_usage(buf_str(&f->held), &f->usage);
     finish_ticket(f, ROUTE_OK);
     flight_move(f, FLIGHT_ANSWERING);
     if (f->head_sent)

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "gateway/ledger.h"
 #include "gateway/meters.h"
+#include "gateway/tenants.h"
 #include "gateway/worker.h"
 #include "net/port.h"
 #include "observe/metrics.h"
@@ -26,7 +28,9 @@ struct gateway {
     unsigned worker_count;
     pthread_mutex_t mutex; /* over the rest */
     pthread_cond_t changed;
-    struct map pools;      /* of pool_slot */
+    struct map pools; /* of pool_slot */
+    struct tenants tenants;
+    struct ledger ledger;
     struct routes *routes; /* ref; NULL: none yet */
     struct key_ring *keys; /* ref; NULL: none yet */
     unsigned drained;      /* workers */
@@ -78,6 +82,8 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
     map_init(&g->pools);
+    tenants_init(&g->tenants);
+    ledger_init(&g->ledger);
     uint16_t port = options->port;
     for (unsigned i = 0; i < g->worker_count; i++) {
         error = worker_init(&g->workers[i], g, &g->options, port, err);
@@ -137,7 +143,7 @@ static void distribute(struct gateway *g)
     size_t i = 0;
     for (const struct routes_model *m = g->routes->models; m; m = m->next)
         pools[i++] = slot_of(g, m->name)->pool;
-    struct table *table = table_new(g->routes, pools, g->keys);
+    struct table *table = table_new(g->routes, pools, g->keys, &g->tenants);
     for (unsigned w = 0; w < g->worker_count; w++)
         worker_set_table(&g->workers[w], table_ref(table));
     table_unref(table);
@@ -173,6 +179,16 @@ void gateway_set_keys(struct gateway *g, struct key_table *take_keys)
     if (g->routes && !g->stopped)
         distribute(g);
     pthread_mutex_unlock(&g->mutex);
+}
+
+struct ledger *gateway_ledger(struct gateway *g)
+{
+    return &g->ledger;
+}
+
+struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count)
+{
+    return ledger_take(&g->ledger, a, ret_count);
 }
 
 /* ---- metrics ---- */
@@ -252,6 +268,8 @@ void gateway_free(struct gateway *g)
         mem_free(slot);
     }
     map_fini(&g->pools);
+    tenants_fini(&g->tenants);
+    ledger_fini(&g->ledger);
     routes_unref(g->routes);
     key_ring_unref(g->keys);
     mem_free(g->workers);

@@ -38,3 +38,19 @@ void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_
     http_respond(x, e->status, headers, count, buf_str(&body));
     buf_fini(&body);
 }
+
+void reply_refusal(struct http_exchange *x, int status, struct str code, struct str param,
+                   struct str message)
+{
+    const struct api_error e = {.status = status, .message = message, .param = param, .code = code};
+    reply_error(x, &e, 0, STR_NONE);
+}
+
+void reply_unknown_model(struct http_exchange *x, struct str name)
+{
+    char message[256];
+    snprintf(message, sizeof(message),
+             "The model '%.*s' does not exist. GET /v1/models lists those that do.",
+             (int)MIN(name.len, (size_t)100), name.ptr);
+    reply_refusal(x, 404, STR("model_not_found"), STR("model"), str_from(message));
+}

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "gateway/gateway.h"
 #include "gateway/table.h"
+#include "gateway/tenants.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "net/loop.h"
@@ -47,6 +48,7 @@ void worker_stop(struct worker *w);              /* any thread, drained: ends th
 void worker_fini(struct worker *w);              /* after pthread_join */
 
 /* gateway.c: on the worker's thread. */
+struct ledger *gateway_ledger(struct gateway *g);
 void gateway_worker_drained(struct gateway *g);
 void gateway_stop_timers(struct gateway *g, const struct worker *w);
 void gateway_write_metrics(struct gateway *g, struct buf *out);

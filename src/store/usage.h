@@ -18,6 +18,11 @@ struct usage {
     int64_t cost; /* millionths of money */
 };
 
+static inline int64_t usage_day(nsec wall)
+{
+    return wall / (86400 * NSEC_PER_SEC);
+}
+
 /* Adds to what is there, all rows in one transaction. */
 [[nodiscard]] int usage_add(struct store *s, const struct usage *rows, size_t count,
                             struct err *err);
