@@ -49,6 +49,7 @@ struct routes_model {
     struct routes_alias *aliases;
     struct routes_replica *replicas; /* those that are ready or draining */
     bool expecting;                  /* replicas are wanted: requests may wait for one */
+    bool resumes;                    /* its engine can take up another replica's stream (openai_resume.h) */
     size_t queue_max_length;
     nsec queue_max_wait;
     struct routes_price price;

@@ -149,6 +149,8 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     const struct model_spec *spec = &m->wish.model->spec;
     struct routes_model *model = routes_add_model(routes, str_from(m->name));
     model->expecting = spec->replicas > 0 && !m->cannot_run;
+    model->resumes =
+        spec->engine.type == MODEL_ENGINE_LLAMA || spec->engine.type == MODEL_ENGINE_SIMULATE;
     model->queue_max_length = (size_t)spec->queue.max_length;
     model->queue_max_wait = spec->queue.max_wait;
     model->price =

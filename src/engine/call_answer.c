@@ -195,8 +195,14 @@ static void fail(struct call *call, const struct api_error *error)
     call_close(call, error->status);
 }
 
+/* A gateway that can go on elsewhere is told by a broken stream, as when a replica dies. */
 void answer_cut(struct call *call)
 {
+    if (call->streaming && call->progress) {
+        http_respond_abort(call->x);
+        call_close(call, 503);
+        return;
+    }
     fail(call, &(struct api_error){.status = 503,
                                    .message = STR("This replica is shutting down."),
                                    .code = STR("shutting_down")});

@@ -175,6 +175,8 @@ bool ask_read(struct worker *w, struct http_exchange *x, enum ask_kind kind,
     estimate_tokens(r->body.len, spans, ret_request);
     if (!str_eq(name, target->model->name))
         body_edit(&edits, r->body, spans[SPAN_MODEL].value, quoted(x, target->model->name));
+    ret_request->resumable =
+        kind == ASK_STREAM_OPTIONS && ret_request->stream && target->model->resumes;
     if (kind == ASK_STREAM_OPTIONS && ret_request->stream)
         ret_request->usage_asked = force_usage(&edits, r->body, spans[SPAN_OPTIONS].value);
     if (edits.count)

@@ -15,7 +15,7 @@ void flight_move(struct flight *f, enum flight_state to)
     static const unsigned moves[] = {
         [FLIGHT_WAITING] = 1 << FLIGHT_CALLING | 1 << FLIGHT_ENDED,
         [FLIGHT_CALLING] = 1 << FLIGHT_WAITING | 1 << FLIGHT_ANSWERING | 1 << FLIGHT_ENDED,
-        [FLIGHT_ANSWERING] = 1 << FLIGHT_ENDED,
+        [FLIGHT_ANSWERING] = 1 << FLIGHT_WAITING | 1 << FLIGHT_ENDED,
         [FLIGHT_ENDED] = 0,
     };
     CHECK(moves[f->state] >> to & 1);
@@ -164,6 +164,8 @@ static void free_flight(struct flight *f)
 {
     buf_fini(&f->edited);
     buf_fini(&f->held);
+    buf_fini(&f->resumed);
+    openai_resume_fini(&f->resume);
     model_pool_unref(f->pool);
     mem_free(f);
 }
@@ -184,6 +186,7 @@ static void access_log(const struct flight *f, nsec took)
              log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
              log_dur("took", took), log_int("chunks", (int64_t)f->chunks),
              log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries),
+             log_int("resumptions", f->resumptions),
              log_int("input_tokens", (int64_t)f->usage.prompt_tokens),
              log_int("output_tokens", (int64_t)f->usage.completion_tokens));
 }
@@ -238,6 +241,8 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->edited = take_request->take_body;
     f->stream = take_request->stream;
     f->usage_asked = take_request->usage_asked;
+    f->resumable = take_request->resumable;
+    openai_resume_init(&f->resume);
     f->tenant = take_request->tenant->tenant;
     f->price = model->price;
     f->started = http_exchange_started(f->exchange);

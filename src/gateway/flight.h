@@ -4,11 +4,13 @@
  *
  *   WAITING --dispatch--> CALLING --first bytes--> ANSWERING --> (ended)
  *      ^                     |
- *      +----- retry ---------+        any state --reject, client left, upstream broke--> (ended)
+ *      +----- retry ---------+              |
+ *      +------------- resume ---------------+       any state --reject, client left, upstream broke--> (ended)
  *
  * Rules:
  * - Until the first byte of an answer has been passed on, a replica's failure (connection, 429, 502, 503, 504) means another
- *   replica. After it: one error event in the stream, then the end.
+ *   replica. After it: another replica goes on with the next token (openai_resume.h), and the client sees one stream; where
+ *   that cannot be, one error event, then the end.
  * - Only whole events are passed on, so that an error event never lands in the middle of one.
  * - An answer that is no stream is passed on when it is complete; so a replica that dies while it writes one is no loss.
  * - A stream that waits longer than `keepalive` gets its head and a comment; errors are then events too.
@@ -32,6 +34,7 @@ struct flight_request {
     const struct table_tenant *tenant; /* of the worker's present table */
     bool stream;                       /* the client asked for a stream */
     bool usage_asked;                  /* the stream's report of usage is for the client too */
+    bool resumable;                    /* ask the replica for what another would need to go on */
     enum queue_band band;
     uint64_t input_tokens, output_tokens; /* estimates */
 };

@@ -3,6 +3,7 @@
 #ifndef FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 #define FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 
+#include "api/openai_resume.h"
 #include "api/openai_usage.h"
 #include "gateway/flight.h"
 #include "gateway/flight_trace.h"
@@ -41,6 +42,13 @@ struct flight {
     char content_type[FLIGHT_CONTENT_TYPE_MAX];
     struct buf held; /* own: an incomplete event, or an answer until complete */
 
+    /* a stream that another replica could go on with */
+    bool resumable;
+    struct openai_resume_state resume;
+    struct buf
+        resumed; /* own: the body that asks for the rest; empty before the first resumption */
+    unsigned resumptions;
+
     /* for metrics and the access log */
     nsec started, waited, first_chunk, last_chunk;
     uint64_t chunks, events, bytes; /* a chunk is what one read brought: some events */
@@ -69,6 +77,9 @@ void flight_end(struct flight *f); /* the client has its answer: out of the pool
 
 /* flight_account.c: what it used, when it is over. */
 void flight_reckon(struct flight *f);
+
+/* flight_resume.c: a replica broke off in mid-stream. False: nobody can go on with it. */
+bool flight_resume(struct flight *f);
 
 /* flight_upstream.c: towards the replica that the verdict names. */
 void flight_call(struct flight *f);

@@ -33,7 +33,7 @@ static bool is_kept_back(struct str name)
 }
 
 static size_t upstream_headers(struct flight *f, const struct http_request *r,
-                               struct http_header ret_headers[HTTP_HEADERS_MAX + 2],
+                               struct http_header ret_headers[HTTP_HEADERS_MAX + 3],
                                char traceparent[TRACEPARENT_MAX])
 {
     size_t count = 0;
@@ -43,6 +43,8 @@ static size_t upstream_headers(struct flight *f, const struct http_request *r,
     ret_headers[count++] = (struct http_header){STR("x-request-id"), str_from(f->id)};
     flight_trace_call(&f->trace, &f->worker->rng, traceparent);
     ret_headers[count++] = (struct http_header){STR("traceparent"), str_from(traceparent)};
+    if (f->resumable)
+        ret_headers[count++] = (struct http_header){STR("x-fairway-progress"), STR("1")};
     return count;
 }
 
@@ -80,10 +82,18 @@ static void pass_on(struct flight *f, struct str events)
     flight_send_chunk(f, events);
 }
 
-/* Whole events. The report of usage is taken out if it is none of the client's business. */
+/* Whole events. What is none of the client's business is taken out: the replica's progress, and a report of usage that it did
+ * not ask for. */
 static void pass_events(struct flight *f, struct str events)
 {
+    struct buf *scratch = &f->worker->scratch;
     struct str report;
+    if (f->resumable) {
+        buf_clear(scratch);
+        openai_resume_pass(&f->resume, events, scratch);
+        CHECK(!scratch->error);
+        events = buf_str(scratch);
+    }
     bool found = openai_find_usage(events, &f->usage, &report);
     f->usage_known |= found;
     if (!found || f->usage_asked || !report.len) {
@@ -192,9 +202,10 @@ static void on_done(void *ctx, int error)
     f->call = NULL;
     if (!error)
         error = f->held.error;
-    if (f->state == FLIGHT_ANSWERING && error)
-        break_stream(f);
-    else if (error == ERR_TOO_BIG) {
+    if (f->state == FLIGHT_ANSWERING && error) {
+        if (!flight_resume(f))
+            break_stream(f);
+    } else if (error == ERR_TOO_BIG) {
         finish_ticket(f, ROUTE_OK);
         flight_fail(f, 502, STR("answer_too_big"),
                     STR("The replica's answer is longer than the gateway holds (32 MiB)."), 0);
@@ -206,11 +217,18 @@ static void on_done(void *ctx, int error)
         answer_whole(f);
 }
 
+static struct str body_of(const struct flight *f)
+{
+    return f->resumptions  ? buf_str(&f->resumed)
+           : f->edited.max ? buf_str(&f->edited)
+                           : http_exchange_request(f->exchange)->body;
+}
+
 void flight_call(struct flight *f)
 {
     const struct http_request *r = http_exchange_request(f->exchange);
     const struct gateway_options *options = f->worker->options;
-    struct http_header headers[HTTP_HEADERS_MAX + 2];
+    struct http_header headers[HTTP_HEADERS_MAX + 3];
     char traceparent[TRACEPARENT_MAX];
     const struct http_call_request request = {
         .host = str_from(f->ticket.verdict.host),
@@ -219,7 +237,7 @@ void flight_call(struct flight *f)
         .target = f->upstream_path,
         .headers = headers,
         .header_count = upstream_headers(f, r, headers, traceparent),
-        .body = f->edited.max ? buf_str(&f->edited) : r->body,
+        .body = body_of(f),
         .connect_timeout = options->upstream_connect_timeout,
         .head_timeout = options->upstream_head_timeout,
         .idle_timeout = options->upstream_idle_timeout,

@@ -29,6 +29,7 @@ struct worker {
     struct http_client *client; /* own */
     struct table *table;        /* ref; NULL before the first routes */
     struct rng rng;             /* request and span ids */
+    struct buf scratch;         /* own; events on their way through */
     bool draining;
 
     _Atomic(struct table *) pending_table; /* ref; taken over by set_table */
