@@ -103,6 +103,24 @@ static struct usage *take_usage(void *ctx, struct arena *a, size_t *ret_count)
     return gateway_take_usage(up->gateway, a, ret_count);
 }
 
+static bool write_request(void *ctx, struct str id, struct json_writer *w)
+{
+    struct up *up = ctx;
+    return gateway_write_request(up->gateway, id, w);
+}
+
+static void write_requests(void *ctx, size_t max, struct json_writer *w)
+{
+    struct up *up = ctx;
+    gateway_write_requests(up->gateway, max, w);
+}
+
+static void write_load(void *ctx, struct json_writer *w)
+{
+    struct up *up = ctx;
+    gateway_write_load(up->gateway, w);
+}
+
 static int start_gateway(struct up *up, struct err *err)
 {
     struct gateway_options options = gateway_options_default();
@@ -143,6 +161,9 @@ static int start_controller(struct up *up, struct err *err)
         .publish = publish,
         .publish_keys = publish_keys,
         .take_usage = take_usage,
+        .write_request = write_request,
+        .write_requests = write_requests,
+        .write_load = write_load,
         .ctx = up,
     };
     return controller_start(&options, &up->controller, err);

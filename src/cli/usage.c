@@ -3,12 +3,6 @@
 
 #include "cli/client.h"
 
-static double number(const struct json *item, struct str key)
-{
-    const struct json *node = json_get(item, key);
-    return node && node->type == JSON_NUMBER ? node->number : 0;
-}
-
 static void print(const struct json *items)
 {
     static const char *const headings[] = {"DAY",   "TENANT", "MODEL",  "REQUESTS",
@@ -22,8 +16,8 @@ static void print(const struct json *items)
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("tenant")), ""));
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("model")), ""));
         for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-            cli_table_cell(t, "%.0f", number(item, numbers[i]));
-        cli_table_cell(t, "%.6f", number(item, STR("cost")));
+            cli_table_cell(t, "%.0f", cli_number(item, numbers[i]));
+        cli_table_cell(t, "%.6f", cli_number(item, STR("cost")));
     }
     cli_table_print(t);
 }

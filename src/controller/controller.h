@@ -14,7 +14,7 @@
  * marked processes that nobody owns are ended.
  *
  * Ownership: the controller owns its store, its processes and its thread. Thread rule: the functions below from one thread;
- * `publish`, `publish_keys` and `take_usage` are called on the controller's thread (the first keys inside controller_start).
+ * the calls of the options are made on the controller's thread (the first keys inside controller_start).
  */
 #ifndef FAIRWAY_CONTROLLER_H
 #define FAIRWAY_CONTROLLER_H
@@ -28,6 +28,7 @@ struct key_table;
 struct metrics;
 struct usage;
 struct arena;
+struct json_writer;
 
 struct controller_options {
     const char *state_dir;   /* made if it is not there; one controller at a time */
@@ -39,6 +40,10 @@ struct controller_options {
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
     /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
     struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
+    /* Members of an object: what happened to a request (false: not known), the newest requests, what waits and runs. */
+    bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
+    void (*write_requests)(void *ctx, size_t max, struct json_writer *w);
+    void (*write_load)(void *ctx, struct json_writer *w);
     void *ctx;
 };
 

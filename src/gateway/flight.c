@@ -88,6 +88,7 @@ void flight_fail(struct flight *f, int status, struct str code, struct str messa
                  nsec retry_after)
 {
     const struct api_error e = {.status = status, .message = message, .code = code};
+    f->reason = code.ptr;
     if (f->head_sent) {
         fail_in_stream(f, &e);
     } else {
@@ -142,6 +143,7 @@ static void on_verdict(struct ticket *t)
     }
     f->waited += t->verdict.decision.waited;
     f->replica = t->verdict.decision.replica;
+    flight_record_dispatched(f);
     if (f->retries == 0)
         metric_observe(flight_meters(f)->queue_wait, nsec_to_seconds(f->waited));
     flight_call(f);
@@ -263,5 +265,6 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         .tokens = take_request->input_tokens + take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
+    flight_record_begin(f, take_request->band);
     model_pool_submit(f->pool, &f->ticket);
 }

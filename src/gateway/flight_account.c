@@ -28,8 +28,10 @@ static int64_t cost(const struct openai_usage *u, const struct routes_price *pri
 
 void flight_reckon(struct flight *f)
 {
-    if (f->ticket.request.attempts == 0) /* never left the queue */
+    if (f->ticket.request.attempts == 0) { /* never left the queue */
+        flight_record_end(f, 0);
         return;
+    }
     if (!f->usage_known)
         guess_usage(f);
     const struct usage used = {
@@ -38,5 +40,6 @@ void flight_reckon(struct flight *f)
         .output_tokens = (int64_t)f->usage.completion_tokens,
         .cost = cost(&f->usage, &f->price),
     };
+    flight_record_end(f, used.cost);
     ledger_add(gateway_ledger(f->worker->gateway), f->tenant, f->pool, clock_wall(), &used);
 }

@@ -57,7 +57,9 @@ struct flight {
     unsigned retries;
     size_t prompt_length; /* bytes of the request's body */
     struct flight_trace trace;
-    int status; /* answered; 499: the client left */
+    int status;         /* answered; 499: the client left */
+    const char *reason; /* static: the code of the error it ended with; NULL: none */
+    uint64_t record;    /* its number among the worker's */
 };
 
 static inline struct model_meters *flight_meters(struct flight *f)
@@ -74,6 +76,12 @@ void flight_send_whole(struct flight *f, int status, struct str content_type, st
 void flight_fail(struct flight *f, int status, struct str code, struct str message,
                  nsec retry_after);
 void flight_end(struct flight *f); /* the client has its answer: out of the pool's hands, freed */
+
+/* flight_record.c: what happened to it, for `fairway why`. */
+void flight_record_begin(struct flight *f, enum queue_band band);
+void flight_record_dispatched(struct flight *f);
+void flight_record_left(struct flight *f, const char *outcome); /* a replica, for another one */
+void flight_record_end(struct flight *f, int64_t cost);
 
 /* flight_account.c: what it used, when it is over. */
 void flight_reckon(struct flight *f);

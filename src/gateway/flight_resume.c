@@ -48,6 +48,7 @@ bool flight_resume(struct flight *f)
     f->resumptions++;
     buf_clear(&f->held);
     flight_move(f, FLIGHT_WAITING);
+    flight_record_left(f, "broke off; another goes on");
     loop_timer_start(f->worker->loop, &f->keepalive, f->worker->options->keepalive);
     model_pool_retry(f->pool, &f->ticket);
     return true;

@@ -138,6 +138,7 @@ static void retry(struct flight *f, int error)
     f->retries++;
     metric_add(flight_meters(f)->retries, 1);
     flight_move(f, FLIGHT_WAITING);
+    flight_record_left(f, "failed before it answered");
     buf_clear(&f->held);
     model_pool_retry(f->pool, &f->ticket);
 }

@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -189,6 +190,63 @@ struct ledger *gateway_ledger(struct gateway *g)
 struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count)
 {
     return ledger_take(&g->ledger, a, ret_count);
+}
+
+/* ---- records ---- */
+
+bool gateway_write_request(struct gateway *g, struct str id, struct json_writer *w)
+{
+    struct record record;
+    for (unsigned i = 0; i < g->worker_count; i++) {
+        if (!records_find(&g->workers[i].records, id, &record))
+            continue;
+        record_write(&record, w);
+        return true;
+    }
+    return false;
+}
+
+static int by_arrival(const void *a, const void *b)
+{
+    const struct record *x = a, *y = b;
+    return (x->arrived_wall < y->arrived_wall) - (x->arrived_wall > y->arrived_wall);
+}
+
+void gateway_write_requests(struct gateway *g, size_t max, struct json_writer *w)
+{
+    struct record *records = mem_array(MAX(g->worker_count * max, (size_t)1), sizeof(*records));
+    size_t count = 0;
+    for (unsigned i = 0; i < g->worker_count; i++)
+        count += records_newest(&g->workers[i].records, records + count, max);
+    qsort(records, count, sizeof(*records), by_arrival);
+    json_key(w, STR("requests"));
+    json_array(w);
+    for (size_t i = 0; i < MIN(count, max); i++) {
+        json_object(w);
+        record_write(&records[i], w);
+        json_end(w);
+    }
+    json_end(w);
+    mem_free(records);
+}
+
+void gateway_write_load(struct gateway *g, struct json_writer *w)
+{
+    json_key(w, STR("models"));
+    json_array(w);
+    pthread_mutex_lock(&g->mutex);
+    for (struct map_node *n = map_next(&g->pools, NULL); n; n = map_next(&g->pools, n)) {
+        struct pool_slot *slot = container_of(n, struct pool_slot, node);
+        struct model_pool_state state = model_pool_state(slot->pool);
+        json_object(w);
+        json_member_str(w, STR("name"), model_pool_name(slot->pool));
+        json_member_u64(w, STR("waiting"), state.queued);
+        json_member_u64(w, STR("running"), state.running);
+        json_member_u64(w, STR("slots"), state.slots);
+        json_end(w);
+    }
+    pthread_mutex_unlock(&g->mutex);
+    json_end(w);
 }
 
 /* ---- metrics ---- */

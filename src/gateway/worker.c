@@ -84,6 +84,7 @@ int worker_init(struct worker *w, struct gateway *g, const struct gateway_option
 {
     *w = (struct worker){.gateway = g, .options = options};
     buf_init(&w->scratch, SCRATCH_MAX);
+    records_init(&w->records);
     w->set_table.deliver = on_set_table;
     w->drain.deliver = on_drain;
     w->hurry.deliver = on_hurry;
@@ -121,5 +122,6 @@ void worker_fini(struct worker *w)
     table_unref(atomic_exchange(&w->pending_table, NULL));
     table_unref(w->table);
     buf_fini(&w->scratch);
+    records_fini(&w->records);
     loop_free(w->loop);
 }

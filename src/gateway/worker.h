@@ -14,6 +14,7 @@
 
 #include "base/rng.h"
 #include "gateway/gateway.h"
+#include "gateway/records.h"
 #include "gateway/table.h"
 #include "gateway/tenants.h"
 #include "net/http_client.h"
@@ -29,6 +30,7 @@ struct worker {
     struct http_client *client; /* own */
     struct table *table;        /* ref; NULL before the first routes */
     struct rng rng;             /* request and span ids */
+    struct records records;     /* of its requests */
     struct buf scratch;         /* own; events on their way through */
     bool draining;
 
