@@ -167,7 +167,7 @@ static struct buf splice_model(struct str body, struct str raw_model, struct str
     return edited;
 }
 
-static uint64_t estimate_tokens(size_t body_len, const struct json_span *spans)
+static uint64_t estimate_output(const struct json_span *spans)
 {
     uint64_t output = OUTPUT_TOKENS_ASSUMED;
     if (spans[SPAN_MAX_TOKENS].value.ptr)
@@ -175,7 +175,7 @@ static uint64_t estimate_tokens(size_t body_len, const struct json_span *spans)
     if (spans[SPAN_MAX_COMPLETION_TOKENS].value.ptr)
         (void)!json_raw_u64(spans[SPAN_MAX_COMPLETION_TOKENS].value, &output);
     /* A client may ask for any number; the estimate must not overflow sums of them. */
-    return body_len / BYTES_PER_TOKEN + MIN(output, (uint64_t)1 << 24);
+    return MIN(output, (uint64_t)1 << 24);
 }
 
 static void post_to_model(struct worker *w, struct http_exchange *x, bool stream_by_default)
@@ -193,7 +193,8 @@ static void post_to_model(struct worker *w, struct http_exchange *x, bool stream
         .target = target,
         .upstream_path = r->path,
         .stream = stream_by_default,
-        .tokens = estimate_tokens(r->body.len, spans),
+        .input_tokens = r->body.len / BYTES_PER_TOKEN,
+        .output_tokens = estimate_output(spans),
     };
     if (spans[SPAN_STREAM].value.ptr && json_raw_bool(spans[SPAN_STREAM].value, &request.stream)) {
         fail(x, 400, STR("invalid_type"), STR("stream"), STR("'stream' must be true or false."));

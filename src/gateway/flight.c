@@ -247,7 +247,8 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->ticket = (struct ticket){.home = w->loop, .deliver = on_verdict, .released = on_released};
     f->ticket.request.entry = (struct queue_entry){
         .band = QUEUE_BAND_NORMAL,
-        .tokens = take_request->tokens,
+        .input_tokens = take_request->input_tokens,
+        .output_tokens = take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
     model_pool_submit(f->pool, &f->ticket);

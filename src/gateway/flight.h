@@ -28,9 +28,9 @@ struct flight_request {
     const struct table_entry *target;
     struct str upstream_path; /* of the exchange or static */
     struct buf
-        take_body;   /* an edited body, if its max is not 0; else the exchange's is sent as it is */
-    bool stream;     /* the client asked for a stream */
-    uint64_t tokens; /* estimate of prompt + output */
+        take_body; /* an edited body, if its max is not 0; else the exchange's is sent as it is */
+    bool stream;   /* the client asked for a stream */
+    uint64_t input_tokens, output_tokens; /* estimates */
 };
 
 /* Takes the exchange over: answers it, whatever happens. */
