@@ -51,6 +51,7 @@ struct routes_model {
     bool expecting;                  /* replicas are wanted: requests may wait for one */
     bool resumes;                    /* its engine can take up another replica's stream (openai_resume.h) */
     size_t queue_max_length;
+    enum queue_fairness fairness;
     nsec queue_max_wait;
     struct routes_price price;
     int64_t created; /* Unix seconds */

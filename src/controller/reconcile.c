@@ -152,6 +152,7 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     model->resumes =
         spec->engine.type == MODEL_ENGINE_LLAMA || spec->engine.type == MODEL_ENGINE_SIMULATE;
     model->queue_max_length = (size_t)spec->queue.max_length;
+    model->fairness = (enum queue_fairness)spec->queue.fairness; /* the same order */
     model->queue_max_wait = spec->queue.max_wait;
     model->price =
         (struct routes_price){(uint64_t)spec->price.input, (uint64_t)spec->price.cached_input,

@@ -111,6 +111,13 @@ static void on_reject(struct flight *f)
     switch (v->decision.code) {
     case ERR_FULL:
         metric_add(m->rejected_full, 1);
+        if (v->decision.why == POOL_WHY_TENANT_FULL) {
+            flight_fail(f, 429, STR("tenant_queue_full"),
+                        STR("As many of your requests wait for this model as may wait "
+                            "(limits.queueLength). Try again after the time in Retry-After."),
+                        v->retry_after);
+            break;
+        }
         snprintf(message, sizeof(message),
                  "The queue of model '%.*s' is full. Try again after the time in Retry-After.",
                  STR_ARG(name));
@@ -151,6 +158,23 @@ static void on_verdict(struct ticket *t)
 
 /* ---- begin and end ---- */
 
+/* ": waiting, 12 before this one, about 3.5s" */
+static void send_place(struct flight *f)
+{
+    char comment[128], wait[NSEC_TEXT_MAX];
+    size_t position;
+    nsec expected;
+    model_pool_place(f->pool, &f->ticket, &position, &expected);
+    if (f->state != FLIGHT_WAITING)
+        snprintf(comment, sizeof(comment), ": running\n\n");
+    else if (expected == NSEC_NEVER)
+        snprintf(comment, sizeof(comment), ": waiting, %zu before this one\n\n", position);
+    else
+        snprintf(comment, sizeof(comment), ": waiting, %zu before this one, about %s\n\n", position,
+                 nsec_format(expected, wait));
+    send_bytes(f, str_from(comment));
+}
+
 static void on_keepalive(struct loop_timer *timer)
 {
     struct flight *f = container_of(timer, struct flight, keepalive);
@@ -158,7 +182,7 @@ static void on_keepalive(struct loop_timer *timer)
         return;
     if (!f->head_sent)
         flight_send_head(f, 200, STR("text/event-stream"));
-    send_bytes(f, STR(": waiting\n\n"));
+    send_place(f);
     loop_timer_start(f->worker->loop, timer, f->worker->options->keepalive);
 }
 
@@ -221,6 +245,7 @@ void flight_departed(struct flight *f)
     if (f->call)
         http_call_cancel(f->call);
     f->call = NULL;
+    flight_settle(f);
     account(f);
     if (model_pool_cancel(f->pool, &f->ticket))
         free_flight(f);
@@ -262,7 +287,8 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->ticket.request.entry = (struct queue_entry){
         .tenant = f->tenant->number,
         .band = take_request->band,
-        .tokens = take_request->input_tokens + take_request->output_tokens,
+        .input_tokens = take_request->input_tokens,
+        .output_tokens = take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
     flight_record_begin(f, take_request->band);

@@ -5,13 +5,15 @@
 
 enum { BYTES_PER_TOKEN = 4, TOKENS_PRICED = 1000000 };
 
-/* Engines of other makes may report nothing: an event is about a token, and so are four bytes. */
+/* Engines of other makes may report nothing, and one that broke off cannot: an event is about a token, and so are four bytes.
+ * A client that leaves has caused the reading of its prompt. */
 static void guess_usage(struct flight *f)
 {
-    if (f->events == 0 && f->status >= 400)
+    bool answered = f->upstream_status >= 200 && f->upstream_status < 400;
+    if (f->ticket.request.attempts == 0 || (!answered && f->events == 0 && f->status != 499))
         return;
     f->usage.prompt_tokens = f->prompt_length / BYTES_PER_TOKEN;
-    f->usage.completion_tokens = f->upstream_stream ? f->events : f->bytes / BYTES_PER_TOKEN;
+    f->usage.completion_tokens = f->upstream_stream ? f->events : f->held.len / BYTES_PER_TOKEN;
 }
 
 /* In millionths of money, rounded to the nearest. */
@@ -26,14 +28,20 @@ static int64_t cost(const struct openai_usage *u, const struct routes_price *pri
     return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
 
+void flight_settle(struct flight *f)
+{
+    if (!f->usage_known)
+        guess_usage(f);
+    f->ticket.input_tokens = f->usage.prompt_tokens;
+    f->ticket.output_tokens = f->usage.completion_tokens;
+}
+
 void flight_reckon(struct flight *f)
 {
     if (f->ticket.request.attempts == 0) { /* never left the queue */
         flight_record_end(f, 0);
         return;
     }
-    if (!f->usage_known)
-        guess_usage(f);
     const struct usage used = {
         .input_tokens = (int64_t)f->usage.prompt_tokens,
         .cached_tokens = (int64_t)f->usage.cached_tokens,

@@ -54,6 +54,7 @@ struct flight {
     uint64_t chunks, events, bytes; /* a chunk is what one read brought: some events */
     struct openai_usage usage;      /* as the engine says; else reckoned at the end */
     bool usage_known;
+    uint64_t charged; /* events that its tenant was charged for while they passed */
     unsigned retries;
     size_t prompt_length; /* bytes of the request's body */
     struct flight_trace trace;
@@ -84,6 +85,7 @@ void flight_record_left(struct flight *f, const char *outcome); /* a replica, fo
 void flight_record_end(struct flight *f, int64_t cost);
 
 /* flight_account.c: what it used, when it is over. */
+void flight_settle(struct flight *f); /* before its ticket ends */
 void flight_reckon(struct flight *f);
 
 /* flight_resume.c: a replica broke off in mid-stream. False: nobody can go on with it. */

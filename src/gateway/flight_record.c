@@ -17,7 +17,11 @@ static void copy_name(char to[RECORD_NAME_MAX], struct str name)
 
 void flight_record_begin(struct flight *f, enum queue_band band)
 {
-    struct record first = {.band = band, .stream = f->stream, .arrived_wall = clock_wall()};
+    struct record first = {.band = band,
+                           .stream = f->stream,
+                           .arrived_wall = clock_wall(),
+                           .pool = f->pool,
+                           .ticket = &f->ticket};
     memcpy(first.id, f->id, sizeof(f->id));
     copy_name(first.tenant, f->tenant->name);
     copy_name(first.model, model_pool_name(f->pool));
@@ -32,6 +36,7 @@ void flight_record_dispatched(struct flight *f)
         return;
     r->state = RECORD_RUNNING;
     r->waited = f->waited;
+    r->queue = d->queue;
     if (r->attempts < RECORD_ATTEMPTS_MAX)
         r->attempt[r->attempts] = (struct record_attempt){
             .replica = d->replica, .candidates = d->candidates, .dispatched = since_arrival(f)};

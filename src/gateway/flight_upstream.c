@@ -4,6 +4,9 @@
 #include "net/sse.h"
 #include "observe/metrics.h"
 
+/* An event is about a token. Charged in batches: the pool is shared by all workers. */
+enum { EVENTS_PER_CHARGE = 8 };
+
 /* Client headers that are not the replica's business: of the connection, credentials, and those that Fairway sets itself. */
 static bool is_kept_back(struct str name)
 {
@@ -79,6 +82,10 @@ static void pass_on(struct flight *f, struct str events)
             flight_send_head(f, 200, str_from(f->content_type));
     }
     f->events += sse_count_events(events);
+    if (f->events - f->charged >= EVENTS_PER_CHARGE) {
+        model_pool_progress(f->pool, &f->ticket, f->events - f->charged);
+        f->charged = f->events;
+    }
     flight_send_chunk(f, events);
 }
 
@@ -145,6 +152,7 @@ static void retry(struct flight *f, int error)
 
 static void finish_ticket(struct flight *f, enum route_outcome outcome)
 {
+    flight_settle(f);
     model_pool_finish(f->pool, &f->ticket, outcome);
 }
 

@@ -137,6 +137,22 @@ static void configure_absent(struct gateway *g)
     }
 }
 
+/* Every pool's queue hears of every tenant; one that is described no more has what everybody has. */
+static void configure_tenants(struct gateway *g, const struct table *table)
+{
+    pthread_mutex_lock(&g->tenants.mutex);
+    for (struct map_node *n = map_next(&g->tenants.map, NULL); n;
+         n = map_next(&g->tenants.map, n)) {
+        const struct tenant *tenant = container_of(n, struct tenant, node);
+        const struct table_tenant *entry = table_tenant(table, tenant->name);
+        for (struct map_node *p = map_next(&g->pools, NULL); p; p = map_next(&g->pools, p))
+            model_pool_set_tenant(container_of(p, struct pool_slot, node)->pool, tenant,
+                                  entry ? entry->rules->weight : 1,
+                                  entry ? entry->rules->queue_length : 0);
+    }
+    pthread_mutex_unlock(&g->tenants.mutex);
+}
+
 /* Gives every worker a table of what is known now. */
 static void distribute(struct gateway *g)
 {
@@ -145,6 +161,7 @@ static void distribute(struct gateway *g)
     for (const struct routes_model *m = g->routes->models; m; m = m->next)
         pools[i++] = slot_of(g, m->name)->pool;
     struct table *table = table_new(g->routes, pools, g->keys, &g->tenants);
+    configure_tenants(g, table);
     for (unsigned w = 0; w < g->worker_count; w++)
         worker_set_table(&g->workers[w], table_ref(table));
     table_unref(table);
@@ -196,11 +213,15 @@ struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret
 
 bool gateway_write_request(struct gateway *g, struct str id, struct json_writer *w)
 {
-    struct record record;
     for (unsigned i = 0; i < g->worker_count; i++) {
-        if (!records_find(&g->workers[i].records, id, &record))
+        struct record *record = records_find(&g->workers[i].records, id);
+        if (!record)
             continue;
-        record_write(&record, w);
+        if (record->state == RECORD_WAITING)
+            model_pool_place(record->pool, record->ticket, &record->position,
+                             &record->expected_wait);
+        record_write(record, w);
+        records_unlock(&g->workers[i].records);
         return true;
     }
     return false;

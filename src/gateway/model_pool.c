@@ -5,8 +5,10 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "gateway/meters.h"
+#include "gateway/tenants.h"
 
 struct address {
     char host[MODEL_POOL_HOST_MAX];
@@ -176,8 +178,25 @@ void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcom
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
+    pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
     pool_finish(&p->core, &t->request, outcome, now);
     step_and_unlock(p, t->home, now);
+}
+
+void model_pool_progress(struct model_pool *p, struct ticket *t, uint64_t output_tokens)
+{
+    pthread_mutex_lock(&p->mutex);
+    pool_progress(&p->core, &t->request, output_tokens);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void model_pool_place(struct model_pool *p, const struct ticket *t, size_t *ret_position,
+                      nsec *ret_wait)
+{
+    pthread_mutex_lock(&p->mutex);
+    *ret_position = pool_position(&p->core, &t->request);
+    *ret_wait = pool_expected_wait(&p->core, &t->request, clock_now());
+    pthread_mutex_unlock(&p->mutex);
 }
 
 void model_pool_retry(struct model_pool *p, struct ticket *t)
@@ -192,6 +211,8 @@ bool model_pool_cancel(struct model_pool *p, struct ticket *t)
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
+    if (t->request.state == POOL_RUNNING)
+        pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
     pool_cancel(&p->core, &t->request, now);
     t->dropped = t->in_mail;
     bool free_now = !t->in_mail;
@@ -234,9 +255,20 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
     if (model) {
         struct queue_limits limits = p->core.queue.limits;
         limits.max_length = model->queue_max_length;
+        limits.fairness = model->fairness;
         pool_set_queue_limits(&p->core, &limits);
     }
     step_and_unlock(p, NULL, clock_now());
+}
+
+void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, unsigned weight,
+                           size_t queue_length)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (pool_set_tenant(&p->core, tenant->number, weight, queue_length))
+        log_warn("too many tenants: this one shares an account of weight 1 with others",
+                 log_text("model", str_from(p->name)), log_text("tenant", tenant->name));
+    pthread_mutex_unlock(&p->mutex);
 }
 
 struct model_pool_state model_pool_state(struct model_pool *p)

@@ -47,17 +47,14 @@ void records_unlock(struct records *r)
     pthread_mutex_unlock(&r->mutex);
 }
 
-bool records_find(struct records *r, struct str id, struct record *ret_record)
+struct record *records_find(struct records *r, struct str id)
 {
-    bool found = false;
     pthread_mutex_lock(&r->mutex);
-    for (uint64_t n = r->next - 1; n > 0 && place(r, n)->number == n && !found; n--) {
-        found = str_eq(str_from(place(r, n)->id), id);
-        if (found)
-            *ret_record = *place(r, n);
-    }
+    for (uint64_t n = r->next - 1; n > 0 && place(r, n)->number == n; n--)
+        if (str_eq(str_from(place(r, n)->id), id))
+            return place(r, n);
     pthread_mutex_unlock(&r->mutex);
-    return found;
+    return NULL;
 }
 
 size_t records_newest(struct records *r, struct record *ret_records, size_t max)
@@ -75,6 +72,26 @@ size_t records_newest(struct records *r, struct record *ret_records, size_t max)
 static void put_seconds(struct json_writer *w, struct str key, nsec time)
 {
     json_member_double(w, key, nsec_to_seconds(time));
+}
+
+static void put_queue(struct json_writer *w, const struct record *r)
+{
+    if (r->state != RECORD_WAITING && r->attempts == 0)
+        return;
+    json_key(w, STR("queue"));
+    json_object(w);
+    if (r->state == RECORD_WAITING) {
+        json_member_u64(w, STR("position"), r->position);
+        if (r->expected_wait != NSEC_NEVER)
+            put_seconds(w, STR("expectedWait"), r->expected_wait);
+    }
+    if (r->attempts) {
+        json_member_u64(w, STR("positionAtArrival"), r->queue.position);
+        json_member_u64(w, STR("othersServed"), r->queue.others_served);
+        json_member_u64(w, STR("tenantsWaiting"), r->queue.tenants_waiting);
+        json_member_double(w, STR("tenantCounter"), (double)r->queue.counter / 1000);
+    }
+    json_end(w);
 }
 
 static void put_attempts(struct json_writer *w, const struct record *r)
@@ -133,5 +150,6 @@ void record_write(const struct record *r, struct json_writer *w)
     }
     if (r->reason)
         json_member_str(w, STR("reason"), str_from(r->reason));
+    put_queue(w, r);
     put_attempts(w, r);
 }

@@ -17,6 +17,9 @@
 
 enum { RECORDS_MAX = 2048, RECORD_ATTEMPTS_MAX = 6, RECORD_NAME_MAX = 64, RECORD_ID_MAX = 24 };
 
+struct model_pool;
+struct ticket;
+
 enum record_state { RECORD_WAITING, RECORD_RUNNING, RECORD_ENDED };
 
 /* One replica's turn. Times since the arrival. */
@@ -39,8 +42,12 @@ struct record {
     nsec arrived_wall, waited, first_chunk, took; /* first_chunk 0: none */
     int status;                                   /* of the answer; 0: none yet */
     const char *reason;                           /* static: why it ended as it did; NULL: well */
-    uint64_t order;                               /* its arrival number in the model's queue */
-    unsigned attempts;                            /* all; the first RECORD_ATTEMPTS_MAX are kept */
+    struct model_pool *pool;                      /* borrow, as the next; while it waits */
+    const struct ticket *ticket;
+    size_t position; /* while it waits: see model_pool_place */
+    nsec expected_wait;
+    struct queue_reason queue; /* why it was its turn, the last time */
+    unsigned attempts;         /* all; the first RECORD_ATTEMPTS_MAX are kept */
     struct record_attempt attempt[RECORD_ATTEMPTS_MAX];
     uint64_t input_tokens, cached_tokens, output_tokens;
     bool usage_reported; /* by the replica; else it is an estimate */
@@ -62,8 +69,8 @@ uint64_t records_add(struct records *r, const struct record *first);
 struct record *records_lock(struct records *r, uint64_t number);
 void records_unlock(struct records *r);
 
-/* False if there is none of this id. */
-bool records_find(struct records *r, struct str id, struct record *ret_record);
+/* The record of this id, until records_unlock; NULL (and nothing to unlock) if there is none. */
+struct record *records_find(struct records *r, struct str id);
 /* The newest first, at most `max`; how many. */
 size_t records_newest(struct records *r, struct record *ret_records, size_t max);
 
