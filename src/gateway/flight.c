@@ -262,7 +262,8 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->ticket.request.entry = (struct queue_entry){
         .tenant = f->tenant->number,
         .band = take_request->band,
-        .tokens = take_request->input_tokens + take_request->output_tokens,
+        .input_tokens = take_request->input_tokens,
+        .output_tokens = take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
     flight_record_begin(f, take_request->band);

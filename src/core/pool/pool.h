@@ -9,7 +9,7 @@
  * Rules:
  * - A request is bound to a replica when it is dispatched, not when it arrives; a freed slot
  * dispatches at once.
- * - Full queue: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
+ * - Full queue, the model's or the tenant's: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
  * are serving, else ERR_UNAVAILABLE. No replica and none expected: ERR_UNAVAILABLE at once.
  * - A request whose replica failed before it answered goes back in front of the queue and avoids
  * the replicas it has tried (until every one has been tried), at most `attempts_max` times in all;
@@ -28,15 +28,24 @@
 
 enum pool_state { POOL_OUT, POOL_QUEUED, POOL_RUNNING };
 
+/* Why a request was rejected. */
+enum pool_why {
+    POOL_WHY_QUEUE_FULL,  /* the model's: ERR_FULL */
+    POOL_WHY_TENANT_FULL, /* as many of its tenant wait as may: ERR_FULL */
+    POOL_WHY_DEADLINE,    /* ERR_TIMEOUT */
+    POOL_WHY_NO_REPLICA,  /* ERR_UNAVAILABLE */
+    POOL_WHY_ATTEMPTS,    /* every try failed: ERR_UNAVAILABLE */
+};
+
 struct pool_request {
-    struct queue_entry entry; /* tenant, band, tokens, arrived, deadline: set by the caller */
+    struct queue_entry entry; /* tenant, band, tokens (in, out), deadline: set by the caller */
     /* The pool's business; may be read. */
     enum pool_state state;
     int place;               /* POOL_RUNNING: of the replica */
     unsigned attempts;       /* dispatches so far */
     struct route_set tried;  /* places that failed it */
     struct list in_rejected; /* accepted no more, decision not yet taken */
-    int reject_code;
+    enum pool_why reject_why;
 };
 
 enum pool_decision_kind { POOL_DISPATCH, POOL_REJECT };
@@ -47,7 +56,9 @@ struct pool_decision {
     uint64_t replica; /* POOL_DISPATCH: its id */
     int candidates;   /* POOL_DISPATCH: how many replicas could have taken it */
     nsec waited;
-    int code; /* POOL_REJECT: ERR_FULL, ERR_TIMEOUT or ERR_UNAVAILABLE */
+    struct queue_reason queue; /* POOL_DISPATCH: why it was its turn */
+    int code;                  /* POOL_REJECT: ERR_FULL, ERR_TIMEOUT or ERR_UNAVAILABLE */
+    enum pool_why why;         /* POOL_REJECT */
 };
 
 struct pool_options {
@@ -67,12 +78,14 @@ struct pool {
     nsec drain_seen;
 };
 
-/* Queue of 1,000, promotion after 30 s, least load, ejection 0.5 s to 30 s, 3 attempts. */
+/* The queue's own defaults, least load, ejection 0.5 s to 30 s, 3 attempts. */
 struct pool_options pool_options_default(void);
 
 void pool_init(struct pool *p, const struct pool_options *options);
 void pool_fini(struct pool *p); /* nothing queued, nothing running */
 void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits);
+/* See queue_set_tenant. */
+[[nodiscard]] int pool_set_tenant(struct pool *p, uint32_t id, uint32_t weight, size_t max_length);
 
 /* ---- events ---- */
 
@@ -80,6 +93,12 @@ void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits);
 void pool_arrive(struct pool *p, struct pool_request *request, nsec now);
 /* The client left: whatever the state, the request is out when this returns. */
 void pool_cancel(struct pool *p, struct pool_request *request, nsec now);
+/* A running request has generated so many tokens more: its tenant is charged. They may come in
+ * batches; nothing is dispatched by it. */
+void pool_progress(struct pool *p, struct pool_request *request, uint64_t output_tokens);
+/* A running request's real usage is known: it replaces what was charged. Before its end. */
+void pool_settle(struct pool *p, struct pool_request *request, uint64_t input_tokens,
+                 uint64_t output_tokens);
 /* A running request ended. */
 void pool_finish(struct pool *p, struct pool_request *request, enum route_outcome outcome,
                  nsec now);
@@ -99,5 +118,9 @@ nsec pool_wake_at(const struct pool *p);
 /* For Retry-After: how long until a request that arrives now would be served, from the measured
  * drain rate; 1 s to 60 s. */
 nsec pool_retry_after(const struct pool *p, nsec now);
+/* How many wait before it, and how long it will wait at the measured rate (NSEC_NEVER: not known);
+ * 0 when it does not wait. Both are estimates: see queue_position. */
+size_t pool_position(const struct pool *p, const struct pool_request *request);
+nsec pool_expected_wait(const struct pool *p, const struct pool_request *request, nsec now);
 
 #endif

@@ -14,7 +14,7 @@ static void setup(struct pool *p, size_t max_length, unsigned replicas, unsigned
 static struct pool_request request(void)
 {
     return (struct pool_request){
-        .entry = {.band = QUEUE_BAND_NORMAL, .deadline = NSEC_NEVER, .tokens = 100}};
+        .entry = {.band = QUEUE_BAND_NORMAL, .deadline = NSEC_NEVER, .output_tokens = 100}};
 }
 
 static void expect_dispatch(struct pool *p, nsec now, struct pool_request *r)
@@ -207,6 +207,89 @@ static void test_retry_after_follows_the_drain_rate(void **state)
     pool_fini(&p);
 }
 
+static void test_a_refusal_says_whose_limit(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    setup(&p, 2, 1, 1);
+    assert_int_equal(pool_set_tenant(&p, 7, 1, 1), 0);
+    struct pool_request r[5] = {request(), request(), request(), request(), request()};
+    r[1].entry.tenant = r[2].entry.tenant = 7;
+    pool_arrive(&p, &r[0], 0);
+    expect_dispatch(&p, 0, &r[0]);
+    pool_arrive(&p, &r[1], 0); /* 7 has one that waits: as many as may */
+    pool_arrive(&p, &r[2], 0);
+    assert_true(pool_next(&p, 0, &d));
+    assert_true(d.request == &r[2] && d.code == ERR_FULL && d.why == POOL_WHY_TENANT_FULL);
+    pool_arrive(&p, &r[3], 0);
+    pool_arrive(&p, &r[4], 0);
+    assert_true(pool_next(&p, 0, &d));
+    assert_true(d.request == &r[4] && d.code == ERR_FULL && d.why == POOL_WHY_QUEUE_FULL);
+    for (int i = 0; i < 5; i++)
+        pool_cancel(&p, &r[i], 0);
+    pool_fini(&p);
+}
+
+static void test_progress_and_settlement_move_the_turn(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    setup(&p, 10, 1, 1);
+    struct pool_request a = request(), b = request(), c = request();
+    a.entry.tenant = b.entry.tenant = 1;
+    c.entry.tenant = 2;
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    pool_arrive(&p, &b, 0);
+    pool_arrive(&p, &c, 1);
+    pool_progress(&p, &a, 3);
+    pool_settle(&p, &a, 5, 4);
+    pool_finish(&p, &a, ROUTE_OK, 2);
+    assert_int_equal(pool_position(&p, &b), 1); /* its tenant had 9 tokens since c came */
+    assert_int_equal(pool_position(&p, &c), 0);
+    assert_true(pool_next(&p, 2, &d));
+    assert_ptr_equal(d.request, &c);
+    assert_int_equal(d.queue.tenants_waiting, 2);
+    assert_int_equal(d.queue.position, 1); /* as it seemed on arrival */
+    pool_finish(&p, &c, ROUTE_OK, 3);
+    assert_true(pool_next(&p, 3, &d));
+    assert_ptr_equal(d.request, &b);
+    assert_int_equal(d.queue.counter, 9000);
+    assert_int_equal(d.queue.others_served, 1);
+    pool_finish(&p, &b, ROUTE_OK, 4);
+    pool_fini(&p);
+}
+
+static void test_expected_wait_follows_the_place_in_line(void **state)
+{
+    struct pool p;
+    setup(&p, 1000, 1, 1);
+    struct pool_request r[20], first = request();
+    for (int i = 0; i < 20; i++)
+        r[i] = request();
+    pool_arrive(&p, &first, 0);
+    expect_dispatch(&p, 0, &first);
+    pool_arrive(&p, &r[0], 0);
+    assert_int_equal(pool_expected_wait(&p, &r[0], 0), NSEC_NEVER); /* nothing known */
+    pool_finish(&p, &first, ROUTE_OK, 0);
+    assert_int_equal(pool_expected_wait(&p, &first, 0), 0); /* waits no more */
+    nsec now = 0;
+    for (int i = 0; i < 600; i++) { /* 10 a second for a minute */
+        now += MSEC(100);
+        expect_dispatch(&p, now, &r[0]);
+        pool_finish(&p, &r[0], ROUTE_OK, now);
+        pool_arrive(&p, &r[0], now);
+    }
+    for (int i = 1; i < 20; i++)
+        pool_arrive(&p, &r[i], now);
+    assert_int_equal(pool_position(&p, &r[19]), 19);
+    nsec wait = pool_expected_wait(&p, &r[19], now);
+    assert_true(wait > MSEC(1800) && wait < MSEC(2300));
+    for (int i = 0; i < 20; i++)
+        pool_cancel(&p, &r[i], now);
+    pool_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +303,9 @@ int main(void)
         cmocka_unit_test(test_a_lone_replica_is_tried_again_after_its_ejection),
         cmocka_unit_test(test_cancel_in_every_state),
         cmocka_unit_test(test_retry_after_follows_the_drain_rate),
+        cmocka_unit_test(test_a_refusal_says_whose_limit),
+        cmocka_unit_test(test_progress_and_settlement_move_the_turn),
+        cmocka_unit_test(test_expected_wait_follows_the_place_in_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
