@@ -59,6 +59,13 @@ struct routes_tenant *routes_add_tenant(struct routes *r, struct str name)
     return r->tenants = t;
 }
 
+void routes_add_used(struct routes *r, struct str tenant, const struct limit_usage *usage)
+{
+    struct routes_used *u = ARENA_NEW(&r->arena, struct routes_used);
+    *u = (struct routes_used){arena_dup(&r->arena, tenant), *usage, r->used};
+    r->used = u;
+}
+
 void routes_allow_model(struct routes *r, struct routes_tenant *tenant, struct str model)
 {
     prepend_name(r, &tenant->models, model);

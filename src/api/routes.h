@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/time.h"
+#include "core/limit/limit.h"
 #include "core/queue/queue.h"
 
 struct routes_replica {
@@ -33,10 +34,18 @@ struct routes_alias {
 struct routes_tenant {
     struct str name;
     unsigned weight;
-    enum queue_band priority;    /* the highest that it may ask for */
-    size_t queue_length;         /* requests that may wait for one model; 0: no limit of its own */
+    enum queue_band priority; /* the highest that it may ask for */
+    size_t queue_length;      /* requests that may wait for one model; 0: no limit of its own */
+    struct limit_rules limits;
     struct routes_alias *models; /* names it may use; NULL: all */
     struct routes_tenant *next;
+};
+
+/* What a tenant had used, by the ledger, when the control plane started: gateways that know nothing of it yet begin there. */
+struct routes_used {
+    struct str tenant;
+    struct limit_usage usage;
+    struct routes_used *next;
 };
 
 /* Millionths of money for a million tokens. */
@@ -49,7 +58,7 @@ struct routes_model {
     struct routes_alias *aliases;
     struct routes_replica *replicas; /* those that are ready or draining */
     bool expecting;                  /* replicas are wanted: requests may wait for one */
-    bool resumes;                    /* its engine can take up another replica's stream (openai_resume.h) */
+    bool resumes; /* its engine can take up another replica's stream (openai_resume.h) */
     size_t queue_max_length;
     enum queue_fairness fairness;
     nsec queue_max_wait;
@@ -64,6 +73,7 @@ struct routes {
     uint64_t version; /* grows with every snapshot */
     struct routes_model *models;
     struct routes_tenant *tenants;
+    struct routes_used *used;
 };
 
 /* With one reference. */
@@ -75,6 +85,7 @@ void routes_unref(struct routes *r); /* NULL is fine */
 struct routes_model *routes_add_model(struct routes *r, struct str name);
 void routes_add_alias(struct routes *r, struct routes_model *model, struct str alias);
 struct routes_tenant *routes_add_tenant(struct routes *r, struct str name);
+void routes_add_used(struct routes *r, struct str tenant, const struct limit_usage *usage);
 void routes_allow_model(struct routes *r, struct routes_tenant *tenant, struct str model);
 struct routes_replica *routes_add_replica(struct routes *r, struct routes_model *model, uint64_t id,
                                           struct str host, uint16_t port);

@@ -54,25 +54,21 @@ static void print_requests(const struct json *requests)
 
 static int show(const char *state, enum cli_output output, struct err *err)
 {
-    struct client_reply load, newest;
+    struct client_reply load;
     char path[64];
-    snprintf(path, sizeof(path), "/v1/requests?limit=%d", LINES);
-    int error = client_call(state, "GET", "/v1/load", STR_NONE, &load, err);
+    snprintf(path, sizeof(path), "/v1/load?requests=%d", LINES);
+    int error = client_call(state, "GET", path, STR_NONE, &load, err);
     if (error)
         return error;
-    error = client_call(state, "GET", path, STR_NONE, &newest, err);
-    if (!error && output == CLI_TABLE) {
+    if (output == CLI_TABLE) {
         print_models(json_get(load.body, STR("models")));
         printf("\n");
-        print_requests(json_get(newest.body, STR("requests")));
-    } else if (!error) {
+        print_requests(json_get(load.body, STR("requests")));
+    } else {
         cli_print_tree(load.body, output);
-        cli_print_tree(newest.body, output);
     }
     client_reply_fini(&load);
-    if (!error)
-        client_reply_fini(&newest);
-    return error;
+    return 0;
 }
 
 static int run(int argc, char **argv)

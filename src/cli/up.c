@@ -109,16 +109,11 @@ static bool write_request(void *ctx, struct str id, struct json_writer *w)
     return gateway_write_request(up->gateway, id, w);
 }
 
-static void write_requests(void *ctx, size_t max, struct json_writer *w)
-{
-    struct up *up = ctx;
-    gateway_write_requests(up->gateway, max, w);
-}
-
-static void write_load(void *ctx, struct json_writer *w)
+static void write_load(void *ctx, size_t requests_max, struct json_writer *w)
 {
     struct up *up = ctx;
     gateway_write_load(up->gateway, w);
+    gateway_write_requests(up->gateway, requests_max, w);
 }
 
 static int start_gateway(struct up *up, struct err *err)
@@ -162,7 +157,6 @@ static int start_controller(struct up *up, struct err *err)
         .publish_keys = publish_keys,
         .take_usage = take_usage,
         .write_request = write_request,
-        .write_requests = write_requests,
         .write_load = write_load,
         .ctx = up,
     };

@@ -177,7 +177,6 @@ static const struct {
     {STR("GET"), STR("/v1/logs/"), false, admin_get_log},
     {STR("GET"), STR("/v1/usage"), true, admin_get_usage},
     {STR("GET"), STR("/v1/load"), true, admin_get_load},
-    {STR("GET"), STR("/v1/requests"), true, admin_get_requests},
     {STR("GET"), STR("/v1/requests/"), false, admin_get_request},
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
     {STR("POST"), STR("/v1/keys"), true, admin_post_key},

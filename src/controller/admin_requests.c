@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the gateway knows of its requests: /v1/requests, /v1/requests/ID and /v1/load. */
+/* What the gateway knows: /v1/requests/ID, and /v1/load?requests=N (models, and the newest N requests). */
 #include "controller/admin_internal.h"
 
 enum { REQUESTS_SHOWN = 20, REQUESTS_MOST = 1000 };
@@ -22,26 +22,16 @@ void admin_get_request(struct controller *c, struct http_exchange *x, struct str
     admin_fail(x, &err);
 }
 
-void admin_get_requests(struct controller *c, struct http_exchange *x, struct str rest)
-{
-    struct str limit = admin_query(http_exchange_request(x)->query, STR("limit"));
-    uint64_t max = REQUESTS_SHOWN;
-    struct admin_reply r;
-    if (limit.ptr)
-        (void)!str_to_u64(limit, &max);
-    admin_begin(&r);
-    json_object(&r.json);
-    c->options.write_requests(c->options.ctx, MIN(max, (uint64_t)REQUESTS_MOST), &r.json);
-    json_end(&r.json);
-    admin_send(&r, x, 200);
-}
-
 void admin_get_load(struct controller *c, struct http_exchange *x, struct str rest)
 {
+    struct str requests = admin_query(http_exchange_request(x)->query, STR("requests"));
+    uint64_t max = REQUESTS_SHOWN;
     struct admin_reply r;
+    if (requests.ptr)
+        (void)!str_to_u64(requests, &max);
     admin_begin(&r);
     json_object(&r.json);
-    c->options.write_load(c->options.ctx, &r.json);
+    c->options.write_load(c->options.ctx, MIN(max, (uint64_t)REQUESTS_MOST), &r.json);
     json_end(&r.json);
     admin_send(&r, x, 200);
 }

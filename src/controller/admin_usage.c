@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "controller/admin_internal.h"
+#include "core/limit/calendar.h"
 #include "store/usage.h"
 
 enum {
@@ -52,7 +53,7 @@ static void put_row(struct json_writer *w, const struct usage *u)
 static int read_rows(struct controller *c, struct arena *a, struct str query,
                      struct usage **ret_rows, size_t *ret_count, struct err *err)
 {
-    int64_t first, last, today = usage_day(clock_wall());
+    int64_t first, last, today = calendar_day(clock_wall());
     struct str tenant = admin_query(query, STR("tenant")), model = admin_query(query, STR("model"));
     int error = parse_day(admin_query(query, STR("to")), today, &last, err);
     if (!error)

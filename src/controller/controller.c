@@ -175,6 +175,7 @@ static void on_begin(struct mail *mail)
     struct controller *c = container_of(mail, struct controller, begin);
     node_load(c);
     tenants_load(c);
+    tenants_load_used(c);
     load_models(c);
     replicas_adopt(c);
     loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);
@@ -238,6 +239,7 @@ int controller_start(const struct controller_options *options, struct controller
     map_init(&c->models);
     arena_init(&c->tenants_arena, SIZE_MAX);
     arena_init(&c->usage_arena, SIZE_MAX);
+    arena_init(&c->used_arena, SIZE_MAX);
     c->loop = loop_new();
     c->client = http_client_new(c->loop, &client);
     int error = open_state(c, err);
@@ -277,6 +279,7 @@ void controller_free(struct controller *c)
     map_fini(&c->models);
     arena_fini(&c->tenants_arena);
     arena_fini(&c->usage_arena);
+    arena_fini(&c->used_arena);
     loop_timer_stop(&c->wake);
     loop_timer_stop(&c->rotate);
     loop_timer_stop(&c->ledger);

@@ -40,10 +40,9 @@ struct controller_options {
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
     /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
     struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
-    /* Members of an object: what happened to a request (false: not known), the newest requests, what waits and runs. */
+    /* Members of an object: what happened to a request (false: not known); what waits and runs, and the newest requests. */
     bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
-    void (*write_requests)(void *ctx, size_t max, struct json_writer *w);
-    void (*write_load)(void *ctx, struct json_writer *w);
+    void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);
     void *ctx;
 };
 

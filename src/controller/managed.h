@@ -78,6 +78,9 @@ struct controller {
     struct arena tenants_arena; /* of the next */
     struct resource **tenants;  /* own */
     size_t tenant_count;
+    struct arena used_arena; /* of the next: what the ledger said at the start */
+    struct routes_used *used;
+    size_t used_count;
     struct arena usage_arena; /* of the next: what is on its way to the ledger */
     struct usage *usage;
     size_t usage_count;
@@ -109,6 +112,7 @@ void replicas_adopt(struct controller *c);
 
 /* ---- tenants.c ---- */
 void tenants_load(struct controller *c); /* what is stored; routes follow with the next reconcile */
+void tenants_load_used(struct controller *c); /* from the ledger, once */
 void tenants_publish(const struct controller *c, struct routes *routes);
 
 /* ---- admin_nodes.c ---- */

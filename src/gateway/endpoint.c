@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "gateway/admission.h"
 #include "gateway/ask.h"
 #include "gateway/reply.h"
 #include "gateway/worker.h"
@@ -160,7 +161,7 @@ static void post_to_model(struct worker *w, struct http_exchange *x, enum ask_ki
                           const struct table_tenant *tenant)
 {
     struct flight_request request;
-    if (ask_read(w, x, kind, tenant, &request))
+    if (ask_read(w, x, kind, tenant, &request) && admission_reserve(&request))
         flight_start(w, &request);
 }
 

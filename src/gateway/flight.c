@@ -26,15 +26,16 @@ void flight_move(struct flight *f, enum flight_state to)
 
 void flight_send_head(struct flight *f, int status, struct str content_type)
 {
-    const struct http_header headers[] = {
+    struct http_header headers[4 + RATE_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
         {STR("cache-control"), STR("no-cache")},
         {STR("x-accel-buffering"), STR("no")}, /* a proxy in front must not hold events back */
     };
+    size_t count = 4 + rate_headers_put(&f->rates, headers + 4);
     f->head_sent = true;
     f->status = status;
-    http_respond_begin(f->exchange, status, headers, ARRAY_LEN(headers));
+    http_respond_begin(f->exchange, status, headers, count);
 }
 
 static void send_bytes(struct flight *f, struct str bytes)
@@ -60,13 +61,14 @@ void flight_send_chunk(struct flight *f, struct str events)
 
 void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body)
 {
-    const struct http_header headers[] = {
+    struct http_header headers[2 + RATE_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
     };
+    size_t count = 2 + rate_headers_put(&f->rates, headers + 2);
     f->status = status;
     f->bytes = body.len;
-    http_respond(f->exchange, status, headers, ARRAY_LEN(headers), body);
+    http_respond(f->exchange, status, headers, count, body);
     f->exchange = NULL;
 }
 
@@ -93,7 +95,7 @@ void flight_fail(struct flight *f, int status, struct str code, struct str messa
         fail_in_stream(f, &e);
     } else {
         f->status = status;
-        reply_error(f->exchange, &e, retry_after, str_from(f->id));
+        reply_error(f->exchange, &e, retry_after, str_from(f->id), &f->rates);
         f->exchange = NULL;
     }
     flight_end(f);
@@ -272,6 +274,9 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     openai_resume_init(&f->resume);
     f->tenant = take_request->tenant->tenant;
     f->price = model->price;
+    f->limits = take_request->tenant->rules->limits;
+    f->hold = take_request->hold;
+    f->rates = take_request->rates;
     f->started = http_exchange_started(f->exchange);
     snprintf(f->id, sizeof(f->id), "req_%016llx", (unsigned long long)rng_u64(&w->rng));
     buf_init(&f->held, FLIGHT_ANSWER_MAX);

@@ -21,6 +21,8 @@
 #ifndef FAIRWAY_GATEWAY_FLIGHT_H
 #define FAIRWAY_GATEWAY_FLIGHT_H
 
+#include "api/openai_usage.h"
+#include "gateway/rate_headers.h"
 #include "gateway/worker.h"
 
 struct flight;
@@ -37,6 +39,8 @@ struct flight_request {
     bool resumable;                    /* ask the replica for what another would need to go on */
     enum queue_band band;
     uint64_t input_tokens, output_tokens; /* estimates */
+    struct limit_hold hold;               /* of its tenant's limits: open */
+    struct rate_headers rates;
 };
 
 /* Takes the exchange over: answers it, whatever happens. */

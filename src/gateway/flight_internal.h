@@ -25,6 +25,9 @@ struct flight {
     struct model_pool *pool;        /* ref */
     struct tenant *tenant;          /* borrow */
     struct routes_price price;
+    struct limit_rules limits;
+    struct limit_hold hold; /* of its tenant's limits: open until its end */
+    struct rate_headers rates;
     struct str upstream_path;
     struct buf edited; /* own; see flight_request */
     bool stream;

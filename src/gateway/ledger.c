@@ -2,6 +2,7 @@
 #include "gateway/ledger.h"
 
 #include "base/mem.h"
+#include "core/limit/calendar.h"
 #include "gateway/model_pool.h"
 #include "gateway/tenants.h"
 
@@ -54,7 +55,7 @@ static struct row *row_of(struct ledger *l, const struct row_key *key)
 void ledger_add(struct ledger *l, const struct tenant *tenant, const struct model_pool *pool,
                 nsec wall, const struct usage *used)
 {
-    const struct row_key key = {tenant, pool, usage_day(wall)};
+    const struct row_key key = {tenant, pool, calendar_day(wall)};
     pthread_mutex_lock(&l->mutex);
     struct usage *u = &row_of(l, &key)->usage;
     u->requests++;

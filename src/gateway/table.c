@@ -60,7 +60,7 @@ static void add_tenant(struct table *t, struct tenants *all, struct str name,
     if (map_find(&t->tenant_names, name))
         return;
     struct table_tenant *entry = &t->tenants[t->tenant_count++];
-    entry->tenant = tenants_get(all, name);
+    entry->tenant = tenants_get(all, name, t->routes->used);
     entry->rules = rules;
     map_insert(&t->tenant_names, entry->tenant->name, &entry->node);
 }

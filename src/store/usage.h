@@ -11,17 +11,12 @@
 #include "store/store.h"
 
 struct usage {
-    int64_t day; /* since 1970-01-01, UTC */
+    int64_t day; /* UTC: core/limit/calendar.h */
     struct str tenant, model;
     int64_t requests;
     int64_t input_tokens, cached_tokens /* of the input */, output_tokens;
     int64_t cost; /* millionths of money */
 };
-
-static inline int64_t usage_day(nsec wall)
-{
-    return wall / (86400 * NSEC_PER_SEC);
-}
 
 /* Adds to what is there, all rows in one transaction. */
 [[nodiscard]] int usage_add(struct store *s, const struct usage *rows, size_t count,
