@@ -20,8 +20,8 @@
 #include "test.h"
 
 enum {
-    HISTORIES = 500,
-    STEPS = 3000,
+    HISTORIES = 10000,
+    STEPS = 300,
     TENANTS = 5,
     SLOTS = 4,
     DEPTH = 40,
