@@ -250,5 +250,6 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         .tokens = take_request->tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
+    f->ticket.request.route = (struct route_request){.prompt_tokens = take_request->tokens};
     model_pool_submit(f->pool, &f->ticket);
 }

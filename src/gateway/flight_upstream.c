@@ -134,10 +134,11 @@ static void answer_as_event(struct flight *f)
     f->exchange = NULL;
 }
 
-/* An answer that is no stream, complete. */
+/* An answer that is no stream, complete. That the client was wrong says nothing about the replica. */
 static void answer_whole(struct flight *f)
 {
-    finish_ticket(f, ROUTE_OK);
+    bool client_wrong = f->upstream_status >= 400 && f->upstream_status < 500;
+    finish_ticket(f, client_wrong ? ROUTE_NEUTRAL : ROUTE_OK);
     flight_move(f, FLIGHT_ANSWERING);
     if (f->head_sent)
         answer_as_event(f);

@@ -94,7 +94,7 @@ static void send_verdict(struct model_pool *p, const struct pool_decision *d, st
     struct ticket *t = container_of(d->request, struct ticket, request);
     t->verdict = (struct verdict){.decision = *d};
     if (d->kind == POOL_DISPATCH) {
-        const struct address *a = &p->addresses[d->request->place];
+        const struct address *a = &p->addresses[d->choice.place];
         memcpy(t->verdict.host, a->host, sizeof(a->host));
         t->verdict.port = a->port;
     } else {
@@ -212,8 +212,8 @@ static bool in_snapshot(const struct routes_model *model, uint64_t id)
 static void put_replica(struct model_pool *p, const struct routes_replica *r)
 {
     /* Over ROUTE_REPLICAS_MAX the surplus gets no traffic; the controller refuses such a model. */
-    if (r->host.len >= MODEL_POOL_HOST_MAX ||
-        pool_replica_put(&p->core, r->id, r->slots, r->draining))
+    const struct route_spec spec = {.id = r->id, .slots = r->slots, .draining = r->draining};
+    if (r->host.len >= MODEL_POOL_HOST_MAX || pool_replica_put(&p->core, &spec, clock_now()))
         return;
     struct address *a = &p->addresses[route_find(&p->core.route, r->id)];
     *a = (struct address){.port = r->port};
@@ -224,7 +224,7 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
 {
     pthread_mutex_lock(&p->mutex);
     for (int place = p->core.route.count - 1; place >= 0; place--) {
-        uint64_t id = p->core.route.replicas[place].id;
+        uint64_t id = p->core.route.replicas[place].spec.id;
         if (id && !in_snapshot(model, id))
             pool_replica_remove(&p->core, id);
     }

@@ -68,7 +68,7 @@ static void check_counts(struct world *w)
         PROPERTY((r->state != POOL_OUT) == (w->order[i] != 0), w->seed, w->step);
         queued += r->state == POOL_QUEUED;
         if (r->state == POOL_RUNNING)
-            running[r->place]++;
+            running[r->legs[0].place]++;
     }
     PROPERTY(queued == w->pool.queue.length, w->seed, w->step);
     for (int place = 0; place < w->pool.route.count; place++) {
@@ -83,7 +83,9 @@ static void check_work_conserved(struct world *w)
     const struct queue_entry *next = queue_peek(&w->pool.queue, w->now);
     const struct route_set none = {0};
     if (next)
-        PROPERTY(route_choose(&w->pool.route, &none, w->now).place == ROUTE_NONE, w->seed, w->step);
+        PROPERTY(route_choose(&w->pool.route, &(struct route_request){0}, &none, w->now).place ==
+                     ROUTE_NONE,
+                 w->seed, w->step);
 }
 
 static struct pool_request *pick(struct world *w, enum pool_state state)
@@ -128,8 +130,9 @@ static void change_replicas(struct world *w)
 {
     uint64_t id = 1 + test_below(&w->random, REPLICAS);
     if (test_below(&w->random, 3)) {
-        int error = pool_replica_put(&w->pool, id, 4, test_below(&w->random, 4) == 0);
-        assert_int_equal(error, 0);
+        const struct route_spec spec = {
+            .id = id, .slots = 4, .draining = test_below(&w->random, 4) == 0};
+        assert_int_equal(pool_replica_put(&w->pool, &spec, w->now), 0);
     } else {
         pool_replica_remove(&w->pool, id);
     }

@@ -2,13 +2,19 @@
 #include "core/pool/pool.h"
 #include "test.h"
 
+static void put(struct pool *p, uint64_t id, unsigned slots, nsec now)
+{
+    const struct route_spec spec = {.id = id, .slots = slots};
+    assert_int_equal(pool_replica_put(p, &spec, now), 0);
+}
+
 static void setup(struct pool *p, size_t max_length, unsigned replicas, unsigned slots)
 {
     struct pool_options options = pool_options_default();
     options.queue.max_length = max_length;
     pool_init(p, &options);
     for (unsigned i = 1; i <= replicas; i++)
-        assert_int_equal(pool_replica_put(p, i, slots, false), 0);
+        put(p, i, slots, 0);
 }
 
 static struct pool_request request(void)
@@ -130,7 +136,7 @@ static void test_a_new_replica_is_used_at_once(void **state)
     struct pool_request a = request();
     pool_arrive(&p, &a, 0);
     expect_nothing(&p, 0);
-    assert_int_equal(pool_replica_put(&p, 7, 1, false), 0);
+    put(&p, 7, 1, 5);
     expect_dispatch(&p, 5, &a);
     pool_finish(&p, &a, ROUTE_OK, 6);
     pool_fini(&p);
