@@ -41,8 +41,7 @@ static bool has_room(const struct route *r, const struct route_replica *replica,
                      nsec *retry_at)
 {
     nsec more_at = NSEC_NEVER;
-    unsigned slots =
-        pool_is_warm ? slots_now(r, replica, now, &more_at) : replica->spec.slots;
+    unsigned slots = pool_is_warm ? slots_now(r, replica, now, &more_at) : replica->spec.slots;
     if (replica->running >= slots) {
         *retry_at = MIN(*retry_at, more_at);
         return false;

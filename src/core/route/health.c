@@ -55,8 +55,8 @@ void health_success(struct health *h, const struct health_rules *rules, nsec beg
 
 static bool too_many(const struct health *h, const struct health_rules *rules)
 {
-    return h->failures >= rules->open_after ||
-           (h->errors.weight >= rules->error_samples && health_mean(&h->errors) >= rules->error_rate);
+    return h->failures >= rules->open_after || (h->errors.weight >= rules->error_samples &&
+                                                health_mean(&h->errors) >= rules->error_rate);
 }
 
 void health_failure(struct health *h, const struct health_rules *rules, nsec began, nsec now)

@@ -18,11 +18,11 @@
 #include "base/time.h"
 
 struct health_rules {
-    unsigned open_after;        /* failures in a row that open it */
-    double error_rate;          /* share of failures that opens it too; over 1: never */
-    double error_samples;       /* fewer late ends than this say nothing about a rate */
-    nsec open_first, open_max;  /* how long the first opening lasts, and the longest */
-    nsec half_life;             /* of the memory of ends and times to first byte */
+    unsigned open_after;       /* failures in a row that open it */
+    double error_rate;         /* share of failures that opens it too; over 1: never */
+    double error_samples;      /* fewer late ends than this say nothing about a rate */
+    nsec open_first, open_max; /* how long the first opening lasts, and the longest */
+    nsec half_life;            /* of the memory of ends and times to first byte */
 };
 
 /* A sum that forgets: falls by half in every half-life. */
@@ -35,7 +35,7 @@ struct health {
     unsigned failures; /* in a row; those that came together count once */
     unsigned opened;   /* times in a row; 0: closed */
     nsec open_until;
-    nsec failed_at; /* the last failure that counted */
+    nsec failed_at;                   /* the last failure that counted */
     struct health_decayed errors;     /* 1 per failure, 0 per success */
     struct health_decayed first_byte; /* seconds */
 };

@@ -31,13 +31,19 @@ static uint64_t *set_of(const struct prefix *x, uint64_t *bucket, int way)
     return bucket + PREFIX_WAYS + (size_t)way * x->words;
 }
 
+/* A bit per way whose key this is; without branches, which nothing could predict. */
+static unsigned ways_with(const uint64_t *bucket, uint64_t key)
+{
+    unsigned ways = 0;
+    for (int way = 0; way < PREFIX_WAYS; way++)
+        ways |= (unsigned)((bucket[way] & ~UINT64_C(1)) == key) << way;
+    return ways;
+}
+
 static int find(const uint64_t *bucket, uint64_t hash)
 {
-    uint64_t key = key_of(hash);
-    for (int way = 0; way < PREFIX_WAYS; way++)
-        if ((bucket[way] & ~UINT64_C(1)) == key)
-            return way;
-    return -1;
+    unsigned ways = ways_with(bucket, key_of(hash));
+    return ways ? __builtin_ctz(ways) : -1;
 }
 
 static void ask_for(const struct prefix *x, const uint64_t *blocks, unsigned i, unsigned count)
@@ -171,37 +177,67 @@ static void note_end(const struct prefix *x, unsigned word, uint64_t columns, un
     }
 }
 
+/* One word of columns: missed[k] are those in the run that lacked just the last k blocks. */
+struct run {
+    uint64_t missed[PREFIX_GAP_MAX + 1];
+};
+
+static uint64_t in_run(const struct run *run)
+{
+    uint64_t all = 0;
+    for (int k = 0; k <= PREFIX_GAP_MAX; k++)
+        all |= run->missed[k];
+    return all;
+}
+
+/* One more block, which `has` have. Returns those that leave: they lacked PREFIX_GAP_MAX before. */
+static uint64_t next_block(struct run *run, uint64_t has)
+{
+    uint64_t leave = run->missed[PREFIX_GAP_MAX] & ~has, stay = in_run(run) & has;
+    for (int k = PREFIX_GAP_MAX; k > 0; k--)
+        run->missed[k] = run->missed[k - 1] & ~has;
+    run->missed[0] = stay;
+    return leave;
+}
+
+static void end_runs(const struct prefix *x, const struct run *runs, unsigned blocks,
+                     uint16_t *ret_matched)
+{
+    for (unsigned w = 0; w < x->words; w++)
+        for (unsigned k = 0; k <= MIN(PREFIX_GAP_MAX, blocks); k++)
+            note_end(x, w, runs[w].missed[k], blocks - k, ret_matched);
+}
+
 void prefix_match(const struct prefix *x, const uint64_t *blocks, unsigned count,
                   uint16_t ret_matched[PREFIX_PLACES_MAX])
 {
     memset(ret_matched, 0, PREFIX_PLACES_MAX * sizeof(*ret_matched));
     if (!x || count == 0)
         return;
-    uint64_t live[PREFIX_PLACES_MAX / WORD_BITS];
-    memcpy(live, x->used, sizeof(live));
+    struct run runs[PREFIX_PLACES_MAX / WORD_BITS] = {0};
+    for (unsigned w = 0; w < x->words; w++)
+        runs[w].missed[0] = x->used[w];
     unsigned i = 0;
     for (uint64_t any = 1; any && i < count; i++) {
         ask_for(x, blocks, i, count);
         uint64_t *bucket = bucket_of(x, blocks[i]);
         int way = find(bucket, blocks[i]);
-        if (way < 0)
-            break;
         any = 0;
         for (unsigned w = 0; w < x->words; w++) {
-            uint64_t left = live[w] & set_of(x, bucket, way)[w];
-            note_end(x, w, live[w] & ~left, i, ret_matched);
-            any |= live[w] = left;
+            uint64_t leave = next_block(&runs[w], way < 0 ? 0 : set_of(x, bucket, way)[w]);
+            if (leave)
+                note_end(x, w, leave, i - PREFIX_GAP_MAX, ret_matched);
+            any |= in_run(&runs[w]);
         }
     }
-    for (unsigned w = 0; w < x->words; w++)
-        note_end(x, w, live[w], i, ret_matched);
+    end_runs(x, runs, i, ret_matched);
 }
 
 static int free_way(struct prefix *x, uint64_t *bucket, uint64_t hash)
 {
-    for (int way = 0; way < PREFIX_WAYS; way++)
-        if (bucket[way] == 0)
-            return way;
+    unsigned ways = ways_with(bucket, 0);
+    if (ways)
+        return __builtin_ctz(ways);
     x->evicted++;
     int way = (int)(hash >> 2 & (PREFIX_WAYS - 1));
     for (; bucket[way] & 1; way = (way + 1) % PREFIX_WAYS)
@@ -216,13 +252,15 @@ static uint64_t *find_or_make(struct prefix *x, uint64_t hash)
     int way = find(bucket, hash);
     if (way >= 0) {
         bucket[way] |= 1;
-    } else {
-        way = free_way(x, bucket, hash);
-        bucket[way] = key_of(hash);
-        memset(set_of(x, bucket, way), 0, x->words * sizeof(uint64_t));
-        x->inserted++;
+        return set_of(x, bucket, way);
     }
-    return set_of(x, bucket, way);
+    way = free_way(x, bucket, hash);
+    bucket[way] = key_of(hash);
+    uint64_t *set = set_of(x, bucket, way);
+    for (unsigned w = 0; w < x->words; w++)
+        set[w] = 0;
+    x->inserted++;
+    return set;
 }
 
 unsigned prefix_insert(struct prefix *x, int place, const uint64_t *blocks, unsigned count)
@@ -235,15 +273,14 @@ unsigned prefix_insert(struct prefix *x, int place, const uint64_t *blocks, unsi
     for (unsigned i = 0; i < count; i++) {
         ask_for(x, blocks, i, count);
         uint64_t *word = find_or_make(x, blocks[i]) + column / WORD_BITS;
-        if (matched == i && *word & bit)
-            matched++;
+        if (*word & bit && i - matched <= PREFIX_GAP_MAX)
+            matched = i + 1;
         *word |= bit;
     }
     return matched;
 }
 
-void prefix_drop(struct prefix *x, int place, const uint64_t *blocks, unsigned from,
-                 unsigned count)
+void prefix_drop(struct prefix *x, int place, const uint64_t *blocks, unsigned from, unsigned count)
 {
     if (!x || x->column_of[place] == PREFIX_NO_COLUMN)
         return;

@@ -11,6 +11,9 @@
  * Memory is fixed: a table of buckets of eight entries. An insertion into a full bucket throws out
  * the first entry from a pseudo-random one on that was not used since the clock came by.
  *
+ * As hashes are chained, a replica that was sent a block was sent all that stand before it. So a
+ * run from the start may lack a few blocks in a row: their entries were thrown out, not the prefix.
+ *
  * Replicas are numbered by the router's places; inside each has a column. A removed replica's column
  * is only marked, so that its entries are gone at once; columns are cleaned together, in one sweep
  * over the table, when no clean one is left.
@@ -28,6 +31,7 @@ enum {
     PREFIX_PLACES_MAX = 256,
     PREFIX_BLOCKS_MAX = UINT16_MAX, /* of one prompt; the rest is not looked at */
     PREFIX_BLOCK_BYTES = 512,       /* a good size: about 128 tokens of English text */
+    PREFIX_GAP_MAX = 3,             /* blocks in a row that a run may lack; see below */
     PREFIX_WAYS = 8,                /* entries of a bucket */
     /* One bucket for the largest pool. */
     PREFIX_MEMORY_LEAST = PREFIX_WAYS * (1 + PREFIX_PLACES_MAX / 64) * (int)sizeof(uint64_t),
@@ -36,11 +40,11 @@ enum {
 struct prefix {
     uint64_t *cells; /* borrow */
     size_t cell_count;
-    unsigned words;       /* of a replica set */
-    unsigned bucket_bits; /* the table has 2^bucket_bits buckets */
-    int16_t column_of[PREFIX_PLACES_MAX]; /* by place; PREFIX_NO_COLUMN */
-    int16_t place_of[PREFIX_PLACES_MAX];  /* by column; PREFIX_CLEAN, PREFIX_DIRTY */
-    uint64_t used[PREFIX_PLACES_MAX / 64]; /* columns that have a place */
+    unsigned words;                              /* of a replica set */
+    unsigned bucket_bits;                        /* the table has 2^bucket_bits buckets */
+    int16_t column_of[PREFIX_PLACES_MAX];        /* by place; PREFIX_NO_COLUMN */
+    int16_t place_of[PREFIX_PLACES_MAX];         /* by column; PREFIX_CLEAN, PREFIX_DIRTY */
+    uint64_t used[PREFIX_PLACES_MAX / 64];       /* columns that have a place */
     uint64_t inserted, evicted, dropped, sweeps; /* for reports */
 };
 
@@ -57,11 +61,11 @@ void prefix_init(struct prefix *x, uint64_t *memory, size_t bytes);
 unsigned prefix_hash_blocks(struct str bytes, size_t block_bytes, uint64_t seed,
                             uint64_t *ret_hashes, unsigned max);
 
-/* For every place: how many blocks from the start it has. Touches nothing. */
+/* For every place: how long the run of blocks from the start is that it has. Touches nothing. */
 void prefix_match(const struct prefix *x, const uint64_t *blocks, unsigned count,
                   uint16_t ret_matched[PREFIX_PLACES_MAX]);
 
-/* The place will have all of them. Returns how many from the start it had already. */
+/* The place will have all of them. Returns how long its run was before. */
 unsigned prefix_insert(struct prefix *x, int place, const uint64_t *blocks, unsigned count);
 /* The place has not got blocks [from, count). */
 void prefix_drop(struct prefix *x, int place, const uint64_t *blocks, unsigned from,

@@ -50,8 +50,7 @@ static inline int choose(const struct route *r, const struct route_request *requ
 }
 
 /* Chooses and begins; a hold without a place if nobody can take it. */
-static inline struct route_hold take(struct route *r, const struct route_request *request,
-                                     nsec now)
+static inline struct route_hold take(struct route *r, const struct route_request *request, nsec now)
 {
     int place = choose(r, request, now);
     if (place == ROUTE_NONE)
