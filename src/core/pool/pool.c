@@ -177,9 +177,11 @@ void pool_continue(struct pool *p, struct pool_request *request, nsec now)
     CHECK(request->state == POOL_RUNNING && request->answered);
     int place = MAX(request->legs[0].place, request->legs[1].place); /* one is ROUTE_NONE */
     request->route.revision = p->route.replicas[place].spec.revision;
-    request->continued++;
-    p->continued++;
     try_another(p, request, now);
+    if (queue_has(&request->entry)) {
+        request->continued++;
+        p->continued++;
+    }
 }
 
 int pool_replica_put(struct pool *p, const struct route_spec *spec, nsec now)

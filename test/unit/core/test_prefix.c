@@ -35,7 +35,8 @@ static void test_hashes_are_chained_and_whole_blocks_only(void **state)
     assert_int_equal(a[0], b[0]);
     assert_int_not_equal(a[1], b[1]);
     assert_int_equal(hash("0123456789abcde", 1, b), 0);
-    assert_int_equal(prefix_hash_blocks(STR("0123456789abcdef0123456789abcdef"), BLOCK, 1, b, 1), 1);
+    assert_int_equal(prefix_hash_blocks(STR("0123456789abcdef0123456789abcdef"), BLOCK, 1, b, 1),
+                     1);
 }
 
 static void test_tenants_share_nothing(void **state)
