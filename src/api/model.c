@@ -13,6 +13,14 @@ static const char *const engine_names[] = {"llama", "vllm", "simulate", "custom"
 
 static const char *const fairness_names[] = {"tokens", "requests", "none", NULL};
 
+static const char *const policy_names[] = {"prefix",  "least_load", "round_robin", "power_of_two",
+                                           "session", "weighted",   NULL};
+
+const char *model_policy_name(int policy)
+{
+    return policy_names[policy];
+}
+
 static const char *check_uri(struct str text)
 {
     static const struct str schemes[] = {STR("hf://"), STR("oci://"), STR("file:///"),
@@ -199,6 +207,17 @@ static const struct schema_field traffic_fields[] = {
         .description = "Further names by which clients may ask for the model.",
         .max = 64,
         .check = name_check_model_alias,
+    },
+    {
+        .name = "policy",
+        .type = SCHEMA_ENUM,
+        .offset = PART(traffic, policy),
+        .description = "Which replica a request goes to: the one with the least to compute, cached "
+                       "beginnings of prompts taken into account (prefix), the one with the most "
+                       "free slots, the next one, the better of two at random, a session's own, or "
+                       "in proportion to weights.",
+        .fallback = "prefix",
+        .values = policy_names,
     },
 };
 

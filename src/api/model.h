@@ -42,6 +42,7 @@ struct model_spec {
     } queue;
     struct {
         struct schema_strings aliases;
+        int policy; /* its name: model_policy_name */
     } traffic;
     struct {
         int64_t input, cached_input, output; /* millionths of money for a million tokens */
@@ -58,6 +59,8 @@ struct model {
 };
 
 extern const struct resource_kind model_kind;
+
+const char *model_policy_name(int policy); /* of core/route */
 
 static inline struct model *model_from(struct resource *resource)
 {

@@ -20,7 +20,8 @@ struct routes_replica {
     uint64_t id; /* unique for ever; a restarted process is a new replica */
     struct str host;
     uint16_t port;
-    unsigned slots; /* most concurrent requests */
+    uint64_t revision; /* hash of what it runs */
+    unsigned slots;    /* most concurrent requests */
     bool draining;
     struct routes_replica *next;
 };
@@ -58,9 +59,11 @@ struct routes_model {
     struct routes_alias *aliases;
     struct routes_replica *replicas; /* those that are ready or draining */
     bool expecting;                  /* replicas are wanted: requests may wait for one */
+    uint64_t revision;               /* of the replicas that are wanted */
     bool resumes; /* its engine can take up another replica's stream (openai_resume.h) */
     size_t queue_max_length;
     enum queue_fairness fairness;
+    struct str policy; /* of routing: a name of core/route */
     nsec queue_max_wait;
     struct routes_price price;
     int64_t created; /* Unix seconds */

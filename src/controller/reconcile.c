@@ -149,6 +149,8 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     const struct model_spec *spec = &m->wish.model->spec;
     struct routes_model *model = routes_add_model(routes, str_from(m->name));
     model->expecting = spec->replicas > 0 && !m->cannot_run;
+    model->revision = m->wish.revision;
+    model->policy = str_from(model_policy_name(spec->traffic.policy));
     model->resumes =
         spec->engine.type == MODEL_ENGINE_LLAMA || spec->engine.type == MODEL_ENGINE_SIMULATE;
     model->queue_max_length = (size_t)spec->queue.max_length;
@@ -167,6 +169,7 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
         struct routes_replica *replica =
             routes_add_replica(routes, model, r->run, STR("127.0.0.1"), r->port);
         replica->slots = r->slots;
+        replica->revision = r->revision;
     }
 }
 

@@ -67,5 +67,6 @@ bool admission_reserve(struct flight_request *r)
         return true;
     refuse(r, &why);
     buf_fini(&r->take_body);
+    mem_free(r->take_blocks);
     return false;
 }

@@ -3,17 +3,29 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "gateway/body_edit.h"
 #include "gateway/reply.h"
 
 enum {
-    BYTES_PER_TOKEN = 4,          /* of a request's text, for the estimate only */
     OUTPUT_TOKENS_ASSUMED = 256,  /* when the request names no maximum */
     OUTPUT_TOKENS_MOST = 1 << 24, /* a client may ask for any number; sums must not overflow */
 };
 
-enum { SPAN_MODEL, SPAN_STREAM, SPAN_OPTIONS, SPAN_MAX_TOKENS, SPAN_MAX_COMPLETION_TOKENS, SPANS };
+enum {
+    SPAN_MODEL,
+    SPAN_STREAM,
+    SPAN_OPTIONS,
+    SPAN_MAX_TOKENS,
+    SPAN_MAX_COMPLETION_TOKENS,
+    SPAN_MESSAGES,
+    SPAN_PROMPT,
+    SPAN_USER,
+    SPAN_CACHE_SALT,
+    SPANS
+};
 
 static bool scan(struct http_exchange *x, struct json_span spans[SPANS])
 {
@@ -23,6 +35,10 @@ static bool scan(struct http_exchange *x, struct json_span spans[SPANS])
         [SPAN_OPTIONS] = STR("stream_options"),
         [SPAN_MAX_TOKENS] = STR("max_tokens"),
         [SPAN_MAX_COMPLETION_TOKENS] = STR("max_completion_tokens"),
+        [SPAN_MESSAGES] = STR("messages"),
+        [SPAN_PROMPT] = STR("prompt"),
+        [SPAN_USER] = STR("user"),
+        [SPAN_CACHE_SALT] = STR("cache_salt"),
     };
     for (size_t i = 0; i < SPANS; i++)
         spans[i] = (struct json_span){.key = keys[i]};
@@ -85,6 +101,32 @@ static bool read_band(struct http_exchange *x, const struct table_tenant *tenant
     }
     *ret_band = MAX((enum queue_band)band, tenant->rules->priority);
     return true;
+}
+
+/* ---- what routing goes by ---- */
+
+/* A session is what the header x-session-id says, or else the body's `user`, of this tenant. */
+static uint64_t session_of(struct http_exchange *x, const struct tenant *tenant, struct str user)
+{
+    struct str id = http_header_get(&http_exchange_request(x)->headers, STR("x-session-id"));
+    id = id.len ? id : user;
+    return id.len ? hash_combine(hash_bytes(id), tenant->number) : 0;
+}
+
+/* Equal beginnings of prompts have equal blocks, within a tenant, a name of the model (which may stand for a LoRA) and a
+ * cache_salt: others' prompts do not show in where one's own go. */
+static void hash_prompt(struct flight_request *r, const struct json_span *spans, struct str name)
+{
+    struct str prompt =
+        spans[SPAN_MESSAGES].value.ptr ? spans[SPAN_MESSAGES].value : spans[SPAN_PROMPT].value;
+    size_t most = MIN(prompt.len / PREFIX_BLOCK_BYTES, (size_t)PREFIX_BLOCKS_MAX);
+    if (most == 0 || !str_eq(r->target->model->policy, STR("prefix")))
+        return;
+    uint64_t seed = hash_combine(hash_bytes(name), r->tenant->tenant->number);
+    seed = hash_combine(hash_bytes(spans[SPAN_CACHE_SALT].value), seed);
+    r->take_blocks = mem_array(most, sizeof(uint64_t));
+    r->block_count =
+        prefix_hash_blocks(prompt, PREFIX_BLOCK_BYTES, seed, r->take_blocks, (unsigned)most);
 }
 
 /* ---- stream_options.include_usage ---- */
@@ -179,6 +221,8 @@ bool ask_read(struct worker *w, struct http_exchange *x, enum ask_kind kind,
         kind == ASK_STREAM_OPTIONS && ret_request->stream && target->model->resumes;
     if (kind == ASK_STREAM_OPTIONS && ret_request->stream)
         ret_request->usage_asked = force_usage(&edits, r->body, spans[SPAN_OPTIONS].value);
+    ret_request->session = session_of(x, tenant->tenant, spans[SPAN_USER].value);
+    hash_prompt(ret_request, spans, name);
     if (edits.count)
         ret_request->take_body = body_edits_apply(&edits, r->body);
     return true;

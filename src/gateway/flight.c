@@ -193,6 +193,7 @@ static void free_flight(struct flight *f)
     buf_fini(&f->edited);
     buf_fini(&f->held);
     buf_fini(&f->resumed);
+    mem_free(f->blocks);
     openai_resume_fini(&f->resume);
     model_pool_unref(f->pool);
     mem_free(f);
@@ -295,6 +296,15 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         .input_tokens = take_request->input_tokens,
         .output_tokens = take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
+    };
+    f->blocks = take_request->take_blocks;
+    f->ticket.request.route = (struct route_request){
+        .prompt_tokens = take_request->input_tokens,
+        .output_tokens = take_request->output_tokens,
+        .session = take_request->session,
+        .blocks = f->blocks,
+        .block_count = take_request->block_count,
+        .block_tokens = PREFIX_BLOCK_BYTES / BYTES_PER_TOKEN,
     };
     flight_record_begin(f, take_request->band);
     model_pool_submit(f->pool, &f->ticket);

@@ -27,6 +27,8 @@
 
 struct flight;
 
+enum { BYTES_PER_TOKEN = 4 }; /* of a text, for estimates only */
+
 struct flight_request {
     struct http_exchange *exchange;
     const struct table_entry *target;
@@ -39,7 +41,10 @@ struct flight_request {
     bool resumable;                    /* ask the replica for what another would need to go on */
     enum queue_band band;
     uint64_t input_tokens, output_tokens; /* estimates */
-    struct limit_hold hold;               /* of its tenant's limits: open */
+    uint64_t session;                     /* hash; 0: none */
+    uint64_t *take_blocks; /* hashes of the prompt's blocks (core/route/prefix.h); NULL: none */
+    unsigned block_count;
+    struct limit_hold hold; /* of its tenant's limits: open */
     struct rate_headers rates;
 };
 

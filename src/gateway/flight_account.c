@@ -4,8 +4,6 @@
 #include "gateway/flight_internal.h"
 #include "gateway/ledger.h"
 
-enum { BYTES_PER_TOKEN = 4 };
-
 /* Engines of other makes may report nothing, and one that broke off cannot: an event is about a token, and so are four bytes.
  * A client that leaves has caused the reading of its prompt. */
 static void guess_usage(struct flight *f)
@@ -23,6 +21,8 @@ void flight_settle(struct flight *f)
         guess_usage(f);
     f->ticket.input_tokens = f->usage.prompt_tokens;
     f->ticket.output_tokens = f->usage.completion_tokens;
+    f->ticket.cached_tokens = f->usage.cached_tokens;
+    f->ticket.cached_known = f->usage_known;
 }
 
 void flight_reckon(struct flight *f)

@@ -28,6 +28,7 @@ struct flight {
     struct limit_rules limits;
     struct limit_hold hold; /* of its tenant's limits: open until its end */
     struct rate_headers rates;
+    uint64_t *blocks; /* own; see flight_request */
     struct str upstream_path;
     struct buf edited; /* own; see flight_request */
     bool stream;

@@ -38,8 +38,9 @@ void flight_record_dispatched(struct flight *f)
     r->waited = f->waited;
     r->queue = d->queue;
     if (r->attempts < RECORD_ATTEMPTS_MAX)
-        r->attempt[r->attempts] = (struct record_attempt){
-            .replica = d->replica, .candidates = d->candidates, .dispatched = since_arrival(f)};
+        r->attempt[r->attempts] = (struct record_attempt){.replica = d->replica,
+                                                          .candidates = d->choice.candidates,
+                                                          .dispatched = since_arrival(f)};
     r->attempts++;
     records_unlock(&f->worker->records);
 }

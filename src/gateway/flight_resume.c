@@ -51,6 +51,7 @@ bool flight_resume(struct flight *f)
     flight_move(f, FLIGHT_WAITING);
     flight_record_left(f, "broke off; another goes on");
     loop_timer_start(f->worker->loop, &f->keepalive, f->worker->options->keepalive);
-    model_pool_retry(f->pool, &f->ticket);
+    flight_settle(f);
+    model_pool_continue(f->pool, &f->ticket);
     return true;
 }

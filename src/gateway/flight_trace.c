@@ -44,7 +44,7 @@ static void describe_inference(const struct flight *f, struct span *s)
 static void describe_schedule(const struct flight *f, struct span *s)
 {
     span_double(s, "fairway.queue_wait", nsec_to_seconds(f->waited));
-    span_int(s, "fairway.candidates", f->ticket.verdict.decision.candidates);
+    span_int(s, "fairway.candidates", f->ticket.verdict.decision.choice.candidates);
     span_int(s, "fairway.replica", (int64_t)f->replica);
 }
 

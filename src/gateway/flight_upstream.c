@@ -70,6 +70,8 @@ static void on_head(void *ctx, int status, const struct http_headers *headers)
     f->content_type[len] = 0;
     if (f->upstream_stream)
         f->held.max = FLIGHT_EVENT_MAX;
+    if (!worth_a_retry(status))
+        model_pool_first_byte(f->pool, &f->ticket);
 }
 
 static void pass_on(struct flight *f, struct str events)
@@ -147,6 +149,7 @@ static void retry(struct flight *f, int error)
     flight_move(f, FLIGHT_WAITING);
     flight_record_left(f, "failed before it answered");
     buf_clear(&f->held);
+    flight_settle(f);
     model_pool_retry(f->pool, &f->ticket);
 }
 
@@ -169,11 +172,12 @@ static void answer_as_event(struct flight *f)
     f->exchange = NULL;
 }
 
-/* An answer that is no stream, complete. */
+/* An answer that is no stream, complete. That the client was wrong says nothing about the replica. */
 static void answer_whole(struct flight *f)
 {
+    bool client_wrong = f->upstream_status >= 400 && f->upstream_status < 500;
     f->usage_known = openai_read_usage(buf_str(&f->held), &f->usage);
-    finish_ticket(f, ROUTE_OK);
+    finish_ticket(f, client_wrong ? ROUTE_NEUTRAL : ROUTE_OK);
     flight_move(f, FLIGHT_ANSWERING);
     if (f->head_sent)
         answer_as_event(f);

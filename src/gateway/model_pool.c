@@ -10,6 +10,9 @@
 #include "gateway/meters.h"
 #include "gateway/tenants.h"
 
+/* Of prompts, in the index of one model: with 512 bytes in each 128 MiB of prompts, in 4 MiB. */
+enum { PREFIX_BLOCKS = 256 * 1024 };
+
 struct address {
     char host[MODEL_POOL_HOST_MAX];
     uint16_t port;
@@ -25,7 +28,9 @@ struct model_pool {
     pthread_mutex_t mutex;   /* over everything below */
     struct pool core;
     struct address addresses[ROUTE_REPLICAS_MAX]; /* by place in core.route */
-    nsec armed; /* when the timer fires, or will once `arm` is delivered */
+    struct prefix prefix;    /* which replica has read what; only with the policy that asks */
+    uint64_t *prefix_memory; /* own */
+    nsec armed;              /* when the timer fires, or will once `arm` is delivered */
     bool arm_in_mail;
     bool stopped;
 };
@@ -62,6 +67,7 @@ void model_pool_unref(struct model_pool *p)
         return;
     CHECK(!loop_timer_running(&p->timer));
     pool_fini(&p->core);
+    mem_free(p->prefix_memory);
     pthread_mutex_destroy(&p->mutex);
     model_meters_free(p->meters);
     mem_free(p->name);
@@ -96,7 +102,7 @@ static void send_verdict(struct model_pool *p, const struct pool_decision *d, st
     struct ticket *t = container_of(d->request, struct ticket, request);
     t->verdict = (struct verdict){.decision = *d};
     if (d->kind == POOL_DISPATCH) {
-        const struct address *a = &p->addresses[d->request->place];
+        const struct address *a = &p->addresses[d->choice.place];
         memcpy(t->verdict.host, a->host, sizeof(a->host));
         t->verdict.port = a->port;
     } else {
@@ -174,11 +180,34 @@ void model_pool_submit(struct model_pool *p, struct ticket *t)
     step_and_unlock(p, t->home, now);
 }
 
+static void settle(struct model_pool *p, struct ticket *t)
+{
+    if (t->cached_known)
+        pool_cached(&p->core, &t->request, t->cached_tokens);
+    pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
+}
+
+void model_pool_first_byte(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    pool_first_byte(&p->core, &t->request, t->verdict.decision.leg, clock_now());
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void model_pool_continue(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    settle(p, t);
+    pool_continue(&p->core, &t->request, now);
+    step_and_unlock(p, t->home, now);
+}
+
 void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome)
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
-    pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
+    settle(p, t);
     pool_finish(&p->core, &t->request, outcome, now);
     step_and_unlock(p, t->home, now);
 }
@@ -203,6 +232,7 @@ void model_pool_retry(struct model_pool *p, struct ticket *t)
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
+    settle(p, t);
     pool_retry(&p->core, &t->request, now);
     step_and_unlock(p, t->home, now);
 }
@@ -212,7 +242,7 @@ bool model_pool_cancel(struct model_pool *p, struct ticket *t)
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
     if (t->request.state == POOL_RUNNING)
-        pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
+        settle(p, t);
     pool_cancel(&p->core, &t->request, now);
     t->dropped = t->in_mail;
     bool free_now = !t->in_mail;
@@ -233,26 +263,42 @@ static bool in_snapshot(const struct routes_model *model, uint64_t id)
 static void put_replica(struct model_pool *p, const struct routes_replica *r)
 {
     /* Over ROUTE_REPLICAS_MAX the surplus gets no traffic; the controller refuses such a model. */
-    if (r->host.len >= MODEL_POOL_HOST_MAX ||
-        pool_replica_put(&p->core, r->id, r->slots, r->draining))
+    const struct route_spec spec = {
+        .id = r->id, .revision = r->revision, .slots = r->slots, .draining = r->draining};
+    if (r->host.len >= MODEL_POOL_HOST_MAX || pool_replica_put(&p->core, &spec, clock_now()))
         return;
     struct address *a = &p->addresses[route_find(&p->core.route, r->id)];
     *a = (struct address){.port = r->port};
     memcpy(a->host, r->host.ptr, r->host.len);
 }
 
+/* The index of prompts is made when it is first needed, and kept. */
+static void set_policy(struct model_pool *p, struct str name)
+{
+    struct route_options *options = &p->core.route.options;
+    const struct route_policy *policy = route_policy_find(name);
+    options->policy = policy ? policy : &route_least_load;
+    if (policy == &route_prefix && !p->prefix_memory) {
+        size_t bytes = prefix_memory(PREFIX_BLOCKS);
+        p->prefix_memory = mem_alloc(bytes);
+        prefix_init(&p->prefix, p->prefix_memory, bytes);
+    }
+    options->prefix = policy == &route_prefix ? &p->prefix : NULL;
+}
+
 void model_pool_configure(struct model_pool *p, const struct routes_model *model)
 {
     pthread_mutex_lock(&p->mutex);
     for (int place = p->core.route.count - 1; place >= 0; place--) {
-        uint64_t id = p->core.route.replicas[place].id;
+        uint64_t id = p->core.route.replicas[place].spec.id;
         if (id && !in_snapshot(model, id))
             pool_replica_remove(&p->core, id);
     }
     for (const struct routes_replica *r = model ? model->replicas : NULL; r; r = r->next)
         put_replica(p, r);
-    pool_set_expecting(&p->core, model && model->expecting);
+    pool_set_expecting(&p->core, model && model->expecting, model ? model->revision : 0);
     if (model) {
+        set_policy(p, model->policy);
         struct queue_limits limits = p->core.queue.limits;
         limits.max_length = model->queue_max_length;
         limits.fairness = model->fairness;

@@ -39,7 +39,9 @@ struct ticket {
     void (*released)(struct ticket *ticket); /* on home: see model_pool_cancel */
     struct mail mail;                        /* below: the pool's business */
     bool in_mail;                            /* a verdict is on its way to home */
-    uint64_t input_tokens, output_tokens;    /* its usage: set by the caller before its end */
+    uint64_t input_tokens, cached_tokens,
+        output_tokens; /* its usage: set by the caller before its end */
+    bool cached_known;
     bool dropped; /* cancelled meanwhile: `released` is called instead of `deliver` */
 };
 
@@ -60,6 +62,10 @@ void model_pool_stop(struct model_pool *p);
 
 void model_pool_submit(struct model_pool *p, struct ticket *t);
 void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome);
+/* The first byte of its answer came. */
+void model_pool_first_byte(struct model_pool *p, struct ticket *t);
+/* Its replica broke off in mid-stream: another of the same revision is to go on. */
+void model_pool_continue(struct model_pool *p, struct ticket *t);
 /* It has generated so many tokens more: its tenant is charged. */
 void model_pool_progress(struct model_pool *p, struct ticket *t, uint64_t output_tokens);
 /* Where a ticket that waits stands: how many before it, and how long it will wait (NSEC_NEVER: not known). Estimates. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/pool/pool.h"
 
+#include "core/pool/pool_internal.h"
+
 /* Ends are counted with weights that fall by half in ten seconds. */
 #define DRAIN_HALF_LIFE   SEC(10)
 #define RETRY_AFTER_LEAST SEC(1)
@@ -12,8 +14,27 @@ struct pool_options pool_options_default(void)
 {
     return (struct pool_options){
         .queue = queue_limits_default(),
-        .route = {.policy = &route_least_load, .eject_first = MSEC(500), .eject_max = SEC(30)},
+        .route =
+            {
+                .policy = &route_least_load,
+                .health =
+                    {
+                        .open_after = 1,
+                        .error_rate = 0.5,
+                        .error_samples = 10,
+                        .open_first = MSEC(500),
+                        .open_max = SEC(30),
+                        .half_life = SEC(10),
+                    },
+                .outlier_factor = 5,
+                .outlier_samples = 20,
+                .slow_start = SEC(5),
+            },
         .attempts_max = 3,
+        .retries = {.ratio = 0.2, .half_life = SEC(10), .reserve = 10, .refill = SEC(10)},
+        .hedges = {.ratio = 0.05, .half_life = SEC(10), .reserve = 1, .refill = SEC(10)},
+        .hedge_quantile = 0.95,
+        .hedge_samples = 20,
     };
 }
 
@@ -22,6 +43,8 @@ void pool_init(struct pool *p, const struct pool_options *options)
     *p = (struct pool){.options = *options, .retry_at = NSEC_NEVER};
     queue_init(&p->queue, &options->queue);
     route_init(&p->route, &options->route);
+    budget_init(&p->retries);
+    budget_init(&p->hedges);
     list_init(&p->rejected);
 }
 
@@ -56,15 +79,19 @@ static void reject(struct pool *p, struct pool_request *request, enum pool_why w
 
 static bool must_wait(const struct pool *p, const struct pool_request *request, nsec now)
 {
-    return p->queue.length > 0 || route_choose(&p->route, &request->tried, now).place == ROUTE_NONE;
+    return p->queue.length > 0 ||
+           route_choose(&p->route, &request->route, &request->tried, now).place == ROUTE_NONE;
 }
 
 void pool_arrive(struct pool *p, struct pool_request *request, nsec now)
 {
     CHECK(request->state == POOL_OUT);
     request->entry.arrived = now;
-    request->attempts = 0;
+    request->attempts = request->continued = 0;
+    request->answered = false;
     request->tried = (struct route_set){0};
+    for (int leg = 0; leg < POOL_LEGS; leg++)
+        request->legs[leg].place = ROUTE_NONE;
     list_init(&request->in_rejected);
     if (!p->expecting && route_slots(&p->route) == 0) {
         reject(p, request, POOL_WHY_NO_REPLICA);
@@ -100,18 +127,26 @@ void pool_settle(struct pool *p, struct pool_request *request, uint64_t input_to
     queue_settle(&p->queue, &request->entry, input_tokens, output_tokens);
 }
 
-static void leave_replica(struct pool *p, struct pool_request *request, enum route_outcome outcome,
-                          nsec now)
+static void leave_leg(struct pool *p, struct pool_request *request, int leg,
+                      enum route_outcome outcome, nsec now)
+{
+    if (request->legs[leg].place != ROUTE_NONE)
+        route_end(&p->route, &request->legs[leg], &request->route, outcome, now);
+}
+
+static void leave_replicas(struct pool *p, struct pool_request *request, enum route_outcome outcome,
+                           nsec now)
 {
     CHECK(request->state == POOL_RUNNING);
-    route_end(&p->route, request->place, request->entry.tokens, outcome, now);
+    for (int leg = 0; leg < POOL_LEGS; leg++)
+        leave_leg(p, request, leg, outcome, now);
     request->state = POOL_OUT;
 }
 
 void pool_cancel(struct pool *p, struct pool_request *request, nsec now)
 {
     if (request->state == POOL_RUNNING) {
-        leave_replica(p, request, ROUTE_OK, now);
+        leave_replicas(p, request, ROUTE_NEUTRAL, now);
         queue_end(&p->queue, &request->entry);
     } else if (request->state == POOL_QUEUED) {
         if (queue_has(&request->entry))
@@ -123,28 +158,61 @@ void pool_cancel(struct pool *p, struct pool_request *request, nsec now)
 
 void pool_finish(struct pool *p, struct pool_request *request, enum route_outcome outcome, nsec now)
 {
-    leave_replica(p, request, outcome, now);
+    CHECK(!pool_is_hedged(request));
+    leave_replicas(p, request, outcome, now);
     queue_end(&p->queue, &request->entry);
     count_end(p, now);
 }
 
-void pool_retry(struct pool *p, struct pool_request *request, nsec now)
+/* The largest replica's slots, so that its death can be made good. */
+static struct budget_rules retry_rules(const struct pool *p)
 {
-    route_set_add(&request->tried, request->place);
-    leave_replica(p, request, ROUTE_FAILED, now);
-    if (request->attempts >= p->options.attempts_max) {
-        queue_settle(&p->queue, &request->entry, 0, 0); /* it got nothing */
+    struct budget_rules rules = p->options.retries;
+    for (int i = 0; i < p->route.count; i++)
+        rules.reserve = MAX(rules.reserve, (double)p->route.replicas[i].spec.slots);
+    return rules;
+}
+
+static void try_another(struct pool *p, struct pool_request *request, nsec now)
+{
+    CHECK(request->state == POOL_RUNNING && !pool_is_hedged(request));
+    struct budget_rules rules = retry_rules(p);
+    for (int leg = 0; leg < POOL_LEGS; leg++)
+        if (request->legs[leg].place != ROUTE_NONE)
+            route_set_add(&request->tried, request->legs[leg].place);
+    leave_replicas(p, request, ROUTE_FAILED, now);
+    bool tried_enough = request->attempts >= p->options.attempts_max;
+    if (tried_enough || !budget_spend(&p->retries, &rules, now)) {
         queue_end(&p->queue, &request->entry);
-        reject(p, request, POOL_WHY_ATTEMPTS);
+        reject(p, request, tried_enough ? POOL_WHY_ATTEMPTS : POOL_WHY_BUDGET);
         return;
     }
+    request->answered = false;
     queue_put(&p->queue, &request->entry);
     request->state = POOL_QUEUED;
 }
 
-int pool_replica_put(struct pool *p, uint64_t id, unsigned slots, bool draining)
+void pool_retry(struct pool *p, struct pool_request *request, nsec now)
 {
-    return route_put(&p->route, id, slots, draining);
+    try_another(p, request, now);
+}
+
+void pool_continue(struct pool *p, struct pool_request *request, nsec now)
+{
+    CHECK(request->state == POOL_RUNNING && request->answered);
+    int place = MAX(request->legs[0].place, request->legs[1].place); /* one is ROUTE_NONE */
+    request->route.revision = p->route.replicas[place].spec.revision;
+    request->attempts = 1; /* it made progress: the tries before are forgotten, the budget is not */
+    try_another(p, request, now);
+    if (queue_has(&request->entry)) {
+        request->continued++;
+        p->continued++;
+    }
+}
+
+int pool_replica_put(struct pool *p, const struct route_spec *spec, nsec now)
+{
+    return route_put(&p->route, spec, now);
 }
 
 void pool_replica_remove(struct pool *p, uint64_t id)
@@ -152,9 +220,10 @@ void pool_replica_remove(struct pool *p, uint64_t id)
     route_remove(&p->route, id);
 }
 
-void pool_set_expecting(struct pool *p, bool expecting)
+void pool_set_expecting(struct pool *p, bool expecting, uint64_t revision)
 {
     p->expecting = expecting;
+    p->expected = revision;
 }
 
 static int code_of(enum pool_why why)
@@ -162,7 +231,7 @@ static int code_of(enum pool_why why)
     static const int codes[] = {
         [POOL_WHY_QUEUE_FULL] = ERR_FULL,      [POOL_WHY_TENANT_FULL] = ERR_FULL,
         [POOL_WHY_DEADLINE] = ERR_TIMEOUT,     [POOL_WHY_NO_REPLICA] = ERR_UNAVAILABLE,
-        [POOL_WHY_ATTEMPTS] = ERR_UNAVAILABLE,
+        [POOL_WHY_ATTEMPTS] = ERR_UNAVAILABLE, [POOL_WHY_BUDGET] = ERR_UNAVAILABLE,
     };
     return codes[why];
 }
@@ -194,15 +263,49 @@ static void reject_expired(struct pool *p, nsec now)
     }
 }
 
-/* Nobody will come: what waits is told so. */
+/* Is it served, or will it be? */
+static bool has_hope(const struct pool *p, uint64_t revision)
+{
+    if (!p->expecting && route_slots(&p->route) == 0)
+        return false;
+    return !revision || route_has_revision(&p->route, revision) ||
+           (p->expecting && revision == p->expected);
+}
+
+/* Nobody will come: what waits is told so. A revision that is neither served nor expected does not
+ * come back, and who wants it must not hold up the others. */
 static void reject_hopeless(struct pool *p, nsec now)
 {
-    if (p->expecting || route_slots(&p->route))
-        return;
     struct queue_entry *entry;
     while ((entry = queue_peek(&p->queue, now))) {
+        if (has_hope(p, request_of(entry)->route.revision))
+            return;
         queue_remove(&p->queue, entry);
         reject(p, request_of(entry), POOL_WHY_NO_REPLICA);
+    }
+}
+
+static struct route_choice choose(const struct pool *p, const struct pool_request *request,
+                                  nsec now)
+{
+    struct route_choice choice = route_choose(&p->route, &request->route, &request->tried, now);
+    if (choice.place != ROUTE_NONE || !request->attempts)
+        return choice;
+    /* Every replica that it has not tried is busy or gone: one that failed it is better than none.
+     */
+    const struct route_set none = {0};
+    return route_choose(&p->route, &request->route, &none, now);
+}
+
+static void dispatch(struct pool *p, struct pool_request *request,
+                     const struct route_choice *choice, nsec now)
+{
+    request->legs[0] = route_begin(&p->route, choice->place, &request->route, now);
+    request->state = POOL_RUNNING;
+    if (request->attempts++ == 0) {
+        struct budget_rules rules = retry_rules(p);
+        budget_earn(&p->retries, &rules, now);
+        budget_earn(&p->hedges, &p->options.hedges, now);
     }
 }
 
@@ -213,27 +316,18 @@ static bool next_dispatch(struct pool *p, nsec now, struct pool_decision *ret_de
     if (!entry)
         return false;
     struct pool_request *request = request_of(entry);
-    struct route_choice choice = route_choose(&p->route, &request->tried, now);
-    if (choice.place == ROUTE_NONE && request->attempts) {
-        /* Every replica that it has not tried is busy or gone: one that failed it is better than
-         * none. */
-        const struct route_set none = {0};
-        choice = route_choose(&p->route, &none, now);
-    }
+    struct route_choice choice = choose(p, request, now);
     p->retry_at = choice.retry_at;
     if (choice.place == ROUTE_NONE)
         return false;
     struct queue_reason reason;
     queue_serve(&p->queue, entry, &reason);
-    route_begin(&p->route, choice.place, entry->tokens);
-    request->state = POOL_RUNNING;
-    request->place = choice.place;
-    request->attempts++;
+    dispatch(p, request, &choice, now);
     *ret_decision = (struct pool_decision){
         .kind = POOL_DISPATCH,
         .request = request,
-        .replica = p->route.replicas[choice.place].id,
-        .candidates = choice.candidates,
+        .replica = p->route.replicas[choice.place].spec.id,
+        .choice = choice,
         .waited = now - entry->arrived,
         .queue = reason,
     };

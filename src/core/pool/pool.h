@@ -13,20 +13,30 @@
  * are serving, else ERR_UNAVAILABLE. No replica and none expected: ERR_UNAVAILABLE at once.
  * - A request whose replica failed before it answered goes back in front of the queue and avoids
  * the replicas it has tried (until every one has been tried), at most `attempts_max` times in all;
- * then ERR_UNAVAILABLE. It is never refused for a full queue.
+ * then ERR_UNAVAILABLE. It is never refused for a full queue. One whose replica failed in
+ * mid-stream may be continued in the same way, on a replica of the same revision; as it got
+ * somewhere, its attempts count anew.
+ * - Retries and continuations together have a budget: a share of the requests, plus as many at once
+ * as the largest replica has slots, so that one replica's death can always be made good. When it is
+ * used up, a failure is final.
+ * - A request without a first byte after the pool's usual time may be hedged: sent to a second
+ * replica as well, if nobody waits and the budget of hedges allows. The first to answer stays.
  *
  * Invariants: a request is in exactly one of the states below; every accepted one gets exactly one
- * end: a POOL_REJECT decision, pool_finish or pool_cancel. Ownership: struct pool_request is the
- * caller's memory (inside its own request object); the pool points to it from arrive until its end.
+ * end: a POOL_REJECT decision, pool_finish or pool_cancel. A running one holds one place, or two
+ * while it is hedged. Ownership: struct pool_request is the caller's memory (inside its own request
+ * object), as are the blocks of its prompt; the pool points to it from arrive until its end.
  * Thread rule: one thread at a time (the gateway holds the pool's mutex).
  */
 #ifndef FAIRWAY_CORE_POOL_H
 #define FAIRWAY_CORE_POOL_H
 
 #include "core/queue/queue.h"
+#include "core/route/budget.h"
 #include "core/route/route.h"
 
 enum pool_state { POOL_OUT, POOL_QUEUED, POOL_RUNNING };
+enum { POOL_LEGS = 2 };
 
 /* Why a request was rejected. */
 enum pool_why {
@@ -35,26 +45,31 @@ enum pool_why {
     POOL_WHY_DEADLINE,    /* ERR_TIMEOUT */
     POOL_WHY_NO_REPLICA,  /* ERR_UNAVAILABLE */
     POOL_WHY_ATTEMPTS,    /* every try failed: ERR_UNAVAILABLE */
+    POOL_WHY_BUDGET,      /* it failed, and too many were tried again lately: ERR_UNAVAILABLE */
 };
 
 struct pool_request {
-    struct queue_entry entry; /* tenant, band, tokens (in, out), deadline: set by the caller */
+    struct queue_entry entry;   /* tenant, band, tokens (in, out), deadline: set by the caller */
+    struct route_request route; /* what routing goes by: set by the caller */
     /* The pool's business; may be read. */
     enum pool_state state;
-    int place;               /* POOL_RUNNING: of the replica */
-    unsigned attempts;       /* dispatches so far */
+    struct route_hold legs[POOL_LEGS]; /* POOL_RUNNING: where; two while it is hedged */
+    unsigned attempts;       /* dispatches so far (since the last progress), hedges not counted */
+    unsigned continued;      /* of those: after the first byte */
+    bool answered;           /* the first byte of the present attempt has come */
     struct route_set tried;  /* places that failed it */
     struct list in_rejected; /* accepted no more, decision not yet taken */
     enum pool_why reject_why;
 };
 
-enum pool_decision_kind { POOL_DISPATCH, POOL_REJECT };
+enum pool_decision_kind { POOL_DISPATCH, POOL_REJECT, POOL_HEDGE };
 
 struct pool_decision {
     enum pool_decision_kind kind;
     struct pool_request *request;
-    uint64_t replica; /* POOL_DISPATCH: its id */
-    int candidates;   /* POOL_DISPATCH: how many replicas could have taken it */
+    uint64_t replica;           /* POOL_DISPATCH, POOL_HEDGE: its id */
+    int leg;                    /* which of the request's legs it is */
+    struct route_choice choice; /* how it came about; `place` is the replica's */
     nsec waited;
     struct queue_reason queue; /* POOL_DISPATCH: why it was its turn */
     int code;                  /* POOL_REJECT: ERR_FULL, ERR_TIMEOUT or ERR_UNAVAILABLE */
@@ -65,6 +80,10 @@ struct pool_options {
     struct queue_limits queue;
     struct route_options route;
     unsigned attempts_max;
+    struct budget_rules retries; /* `reserve` is the least: see above */
+    struct budget_rules hedges;
+    double hedge_quantile; /* of the pool's times to first byte: later than usual */
+    double hedge_samples;  /* with fewer nothing is usual */
 };
 
 struct pool {
@@ -73,12 +92,16 @@ struct pool {
     struct route route;
     struct list rejected; /* of pool_request.in_rejected */
     bool expecting;       /* replicas are wanted, even if none is there yet */
-    nsec retry_at;        /* when an ejected replica may be tried again */
+    uint64_t expected;    /* their revision; 0: not known */
+    nsec retry_at;        /* when time alone may make a candidate */
     double drain_rate;    /* requests per second that ended lately; see pool_retry_after */
     nsec drain_seen;
+    struct budget retries, hedges;
+    uint64_t continued, hedges_won; /* for reports */
 };
 
-/* The queue's own defaults, least load, ejection 0.5 s to 30 s, 3 attempts. */
+/* The queue's own defaults, least load, ejection 0.5 s to 30 s, slow start 5 s, 3 attempts, retries 20 % and hedges 5 %
+ * of the requests. */
 struct pool_options pool_options_default(void);
 
 void pool_init(struct pool *p, const struct pool_options *options);
@@ -99,21 +122,40 @@ void pool_progress(struct pool *p, struct pool_request *request, uint64_t output
 /* A running request's real usage is known: it replaces what was charged. Before its end. */
 void pool_settle(struct pool *p, struct pool_request *request, uint64_t input_tokens,
                  uint64_t output_tokens);
+/* The first byte of the answer came on this leg. If there is another, it is out when this returns:
+ * the caller cuts it. */
+void pool_first_byte(struct pool *p, struct pool_request *request, int leg, nsec now);
+/* The engine said how many of the prompt's tokens it had cached; before pool_finish. */
+void pool_cached(struct pool *p, struct pool_request *request, uint64_t tokens);
 /* A running request ended. */
 void pool_finish(struct pool *p, struct pool_request *request, enum route_outcome outcome,
                  nsec now);
-/* A running request's replica failed before it answered: try another. */
+/* A running request's replica failed before anything of its answer was passed on: try another. */
 void pool_retry(struct pool *p, struct pool_request *request, nsec now);
+/* The same for one of two legs: the other goes on. */
+void pool_lose_leg(struct pool *p, struct pool_request *request, int leg, nsec now);
+/* A running request's replica failed in mid-stream and the caller can go on exactly where it broke
+ * off: another of the same revision, or POOL_REJECT with ERR_UNAVAILABLE. The entry's deadline may
+ * be set anew before. */
+void pool_continue(struct pool *p, struct pool_request *request, nsec now);
 
-[[nodiscard]] int pool_replica_put(struct pool *p, uint64_t id, unsigned slots, bool draining);
+[[nodiscard]] int pool_replica_put(struct pool *p, const struct route_spec *spec, nsec now);
 void pool_replica_remove(struct pool *p, uint64_t id);
-void pool_set_expecting(struct pool *p, bool expecting);
+/* Replicas are wanted, of this revision (0: not known): requests may wait for one. */
+void pool_set_expecting(struct pool *p, bool expecting, uint64_t revision);
 
 /* ---- decisions ---- */
 
 bool pool_next(struct pool *p, nsec now, struct pool_decision *ret_decision);
 /* The latest time to call pool_next again if nothing happens before. NSEC_NEVER: no need. */
 nsec pool_wake_at(const struct pool *p);
+
+/* When a running request without a first byte is worth a pool_hedge; NSEC_NEVER: not known, or it
+ * is hedged or answered already. */
+nsec pool_hedge_at(const struct pool *p, const struct pool_request *request, nsec now);
+/* POOL_HEDGE: send it there too. False: not now (too early, somebody waits, no place, no budget). */
+[[nodiscard]] bool pool_hedge(struct pool *p, struct pool_request *request, nsec now,
+                              struct pool_decision *ret_decision);
 
 /* For Retry-After: how long until a request that arrives now would be served, from the measured
  * drain rate; 1 s to 60 s. */

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/route.h"
 
+#include "core/route/outlier.h"
+#include "core/route/scan.h"
+
 void route_init(struct route *r, const struct route_options *options)
 {
     *r = (struct route){.options = *options};
+    latency_init(&r->first_byte, options->health.half_life);
 }
 
 int route_find(const struct route *r, uint64_t id)
 {
     for (int i = 0; i < r->count; i++)
-        if (r->replicas[i].id == id && !r->replicas[i].removed)
+        if (r->replicas[i].spec.id == id && !r->replicas[i].removed)
             return i;
     return ROUTE_NONE;
 }
@@ -17,23 +21,33 @@ int route_find(const struct route *r, uint64_t id)
 static int free_place(struct route *r)
 {
     for (int i = 0; i < r->count; i++)
-        if (r->replicas[i].id == 0)
+        if (r->replicas[i].spec.id == 0)
             return i;
     return r->count < ROUTE_REPLICAS_MAX ? r->count++ : ROUTE_NONE;
 }
 
-int route_put(struct route *r, uint64_t id, unsigned slots, bool draining)
+static void take_place(struct route *r, int place, nsec now)
 {
-    CHECK(id != 0);
-    int place = route_find(r, id);
+    /* The replicas that a pool begins with are all new: none of them is cold beside the others. */
+    bool joins = r->served && route_slots(r) > 0;
+    r->replicas[place] = (struct route_replica){
+        .turn = r->clock,
+        .warm_at = joins ? nsec_after(now, r->options.slow_start) : now,
+    };
+    health_init(&r->replicas[place].health);
+}
+
+int route_put(struct route *r, const struct route_spec *spec, nsec now)
+{
+    CHECK(spec->id != 0 && spec->weight <= ROUTE_WEIGHT_MAX);
+    int place = route_find(r, spec->id);
     if (place == ROUTE_NONE) {
         place = free_place(r);
         if (place == ROUTE_NONE)
             return ERR_FULL;
-        r->replicas[place] = (struct route_replica){.id = id};
+        take_place(r, place, now);
     }
-    r->replicas[place].slots = slots;
-    r->replicas[place].draining = draining;
+    r->replicas[place].spec = *spec;
     return 0;
 }
 
@@ -43,7 +57,7 @@ static void free_if_empty(struct route *r, int place)
     if (!replica->removed || replica->running)
         return;
     *replica = (struct route_replica){0};
-    while (r->count > 0 && r->replicas[r->count - 1].id == 0)
+    while (r->count > 0 && r->replicas[r->count - 1].spec.id == 0)
         r->count--;
 }
 
@@ -53,75 +67,127 @@ void route_remove(struct route *r, uint64_t id)
     if (place == ROUTE_NONE)
         return;
     r->replicas[place].removed = true;
+    prefix_forget(r->options.prefix, place);
     free_if_empty(r, place);
 }
 
-static bool up(const struct route_replica *replica)
+uint64_t route_uncached(const struct route_request *request, unsigned matched)
 {
-    return replica->id != 0 && !replica->removed && !replica->draining;
+    uint64_t cached = (uint64_t)matched * request->block_tokens;
+    return request->prompt_tokens - MIN(cached, request->prompt_tokens);
 }
 
-static bool has_room(const struct route_replica *replica)
+/* ---- a request's stay ---- */
+
+static void take_turn(struct route *r, struct route_replica *replica)
 {
-    /* After a failure one request at a time tries whether the replica is well again. */
-    unsigned slots = replica->failures ? MIN(replica->slots, 1u) : replica->slots;
-    return replica->running < slots;
+    uint64_t half = route_stride(replica) / 2;
+    uint64_t start = MAX(replica->turn, r->clock > half ? r->clock - half : 0);
+    replica->turn = start + route_stride(replica);
+    r->clock = MAX(r->clock, start);
 }
 
-struct route_choice route_choose(const struct route *r, const struct route_set *tried, nsec now)
-{
-    struct route_choice choice = {.place = ROUTE_NONE, .retry_at = NSEC_NEVER};
-    for (int i = 0; i < r->count; i++) {
-        int place = (r->rotation + i) % r->count;
-        const struct route_replica *replica = &r->replicas[place];
-        if (!up(replica) || route_set_has(tried, place) || !has_room(replica))
-            continue;
-        if (replica->ejected_until > now) {
-            choice.retry_at = MIN(choice.retry_at, replica->ejected_until);
-            continue;
-        }
-        choice.candidates++;
-        if (choice.place == ROUTE_NONE ||
-            r->options.policy->compare(replica, &r->replicas[choice.place]) < 0)
-            choice.place = place;
-    }
-    return choice;
-}
-
-void route_begin(struct route *r, int place, uint64_t tokens)
+struct route_hold route_begin(struct route *r, int place, const struct route_request *request,
+                              nsec now)
 {
     struct route_replica *replica = &r->replicas[place];
-    CHECK(up(replica) && has_room(replica));
+    CHECK(route_is_up(replica) && replica->running < replica->spec.slots);
+    unsigned matched =
+        prefix_insert(r->options.prefix, place, request->blocks, request->block_count);
+    struct route_hold hold = {
+        .place = place,
+        .probe = health_is_half_open(&replica->health, now),
+        .matched = matched,
+        .prefill = route_uncached(request, matched),
+        .decode = request->output_tokens,
+        .tokens = request->prompt_tokens + request->output_tokens,
+        .began = now,
+    };
     replica->running++;
-    replica->tokens += tokens;
+    replica->probes += hold.probe;
+    replica->prefill += hold.prefill;
+    replica->decode += hold.decode;
+    replica->tokens += hold.tokens;
+    take_turn(r, replica);
     r->rotation = (place + 1) % r->count;
+    r->begun++;
+    return hold;
 }
 
-static nsec ejection(const struct route *r, unsigned failures)
+static void prefill_done(struct route_replica *replica, struct route_hold *hold)
 {
-    nsec time = r->options.eject_first;
-    while (--failures && time < r->options.eject_max)
-        time *= 2;
-    return MIN(time, r->options.eject_max);
+    CHECK(replica->prefill >= hold->prefill);
+    replica->prefill -= hold->prefill;
+    hold->prefill = 0;
 }
 
-void route_end(struct route *r, int place, uint64_t tokens, enum route_outcome outcome, nsec now)
+void route_first_byte(struct route *r, struct route_hold *hold, nsec now)
 {
-    struct route_replica *replica = &r->replicas[place];
-    CHECK(replica->running > 0 && replica->tokens >= tokens);
-    replica->running--;
-    replica->tokens -= tokens;
-    replica->served++;
+    struct route_replica *replica = &r->replicas[hold->place];
+    if (hold->answered)
+        return;
+    hold->answered = true;
+    prefill_done(replica, hold);
+    latency_add(&r->first_byte, now - hold->began, now);
+    health_first_byte(&replica->health, &r->options.health, now - hold->began, now);
+    outlier_check(r, hold->place, now);
+}
+
+/* Far fewer than was thought: the engine has thrown it away, and what hangs on it. */
+void route_cached(struct route *r, const struct route_hold *hold,
+                  const struct route_request *request, uint64_t tokens)
+{
+    if (request->block_tokens == 0 || r->replicas[hold->place].removed)
+        return;
+    uint64_t blocks = tokens / request->block_tokens;
+    if (blocks + 1 < hold->matched / 2)
+        prefix_drop(r->options.prefix, hold->place, request->blocks, (unsigned)blocks,
+                    request->block_count);
+}
+
+static void judge(struct route *r, int place, const struct route_hold *hold,
+                  enum route_outcome outcome, nsec now)
+{
+    struct health *health = &r->replicas[place].health;
     if (outcome == ROUTE_OK) {
-        replica->failures = 0;
-        replica->ejected_until = 0;
-    } else if (replica->ejected_until <= now) {
-        /* Requests that fail together on a dying replica count as one failure. */
-        replica->failures++;
-        replica->ejected_until = nsec_after(now, ejection(r, replica->failures));
+        health_success(health, &r->options.health, hold->began, now);
+        r->served = true;
+    } else if (outcome == ROUTE_FAILED) {
+        health_failure(health, &r->options.health, hold->began, now);
+        outlier_check(r, place, now);
     }
+}
+
+/* It was sent there but not prefilled. */
+static void forget_blocks(struct route *r, const struct route_hold *hold,
+                          const struct route_request *request)
+{
+    if (!r->replicas[hold->place].removed)
+        prefix_drop(r->options.prefix, hold->place, request->blocks, hold->matched,
+                    request->block_count);
+}
+
+void route_end(struct route *r, struct route_hold *hold, const struct route_request *request,
+               enum route_outcome outcome, nsec now)
+{
+    int place = hold->place;
+    struct route_replica *replica = &r->replicas[place];
+    CHECK(replica->running > 0 && replica->decode >= hold->decode &&
+          replica->tokens >= hold->tokens && replica->probes >= hold->probe);
+    if (outcome != ROUTE_OK && !hold->answered)
+        forget_blocks(r, hold, request);
+    prefill_done(replica, hold);
+    replica->running--;
+    replica->probes -= hold->probe;
+    replica->decode -= hold->decode;
+    replica->tokens -= hold->tokens;
+    replica->served++;
+    judge(r, place, hold, outcome, now);
+    *hold = (struct route_hold){.place = ROUTE_NONE};
     free_if_empty(r, place);
 }
+
+/* ---- reports ---- */
 
 unsigned route_running(const struct route *r)
 {
@@ -135,6 +201,15 @@ unsigned route_slots(const struct route *r)
 {
     unsigned slots = 0;
     for (int i = 0; i < r->count; i++)
-        slots += up(&r->replicas[i]) ? r->replicas[i].slots : 0;
+        slots += route_is_up(&r->replicas[i]) ? r->replicas[i].spec.slots : 0;
     return slots;
+}
+
+bool route_has_revision(const struct route *r, uint64_t revision)
+{
+    for (int i = 0; i < r->count; i++)
+        if (route_is_up(&r->replicas[i]) &&
+            (revision == 0 || r->replicas[i].spec.revision == revision))
+            return true;
+    return false;
 }

@@ -41,7 +41,7 @@ async def stream(client, tally, tokens, n=1):
 
 
 def kill_in_mid_stream(fairway, n):
-    before = fairway.serve("sim", replicas=3, slots=64, profile="decode=50,answer=0")
+    before = fairway.serve("sim", replicas=3, slots=64, profile="decode=15,answer=0")
     tally = Tally()
 
     async def run():

@@ -3,6 +3,7 @@
 #include "api/node.h"
 #include "api/tenant.h"
 #include "base/yaml.h"
+#include "core/route/route.h"
 #include "test.h"
 
 static struct arena arena;
@@ -71,7 +72,8 @@ static const char full[] =
     "\"env\":{\"HOME\":\"/h\"},\"contextLength\":4096,\"maxConcurrentRequests\":8},"
     "\"resources\":{\"gpus\":1,\"cpu\":\"1500m\",\"memory\":\"32Gi\"},\"replicas\":0,"
     "\"queue\":{\"maxLength\":0,\"maxWait\":\"1m30s\",\"fairness\":\"requests\"},"
-    "\"traffic\":{\"aliases\":[\"gpt-small\"]},\"price\":{\"input\":\"0.15\",\"output\":2},"
+    "\"traffic\":{\"aliases\":[\"gpt-small\"],\"policy\":\"session\"},\"price\":{\"input\":\"0."
+    "15\",\"output\":2},"
     "\"probes\":{\"startup\":\"5m\",\"period\":\"500ms\",\"failures\":2}}}";
 
 static void test_full_model_there_and_back(void **state)
@@ -107,6 +109,16 @@ static void test_node(void **state)
 }
 
 #define TENANT "apiVersion: fairway.dev/v1\nkind: Tenant\nmetadata: {name: team}\n"
+
+static void test_policies_are_those_of_the_router(void **state)
+{
+    const struct schema_field *traffic = schema_find(model_kind.spec->object, STR("traffic"));
+    const struct schema_field *policy = schema_find(traffic->object, STR("policy"));
+    for (size_t i = 0; policy->values[i]; i++) {
+        assert_non_null(route_policy_find(str_from(policy->values[i])));
+        assert_string_equal(model_policy_name((int)i), policy->values[i]);
+    }
+}
 
 static void test_tenant(void **state)
 {
@@ -194,10 +206,15 @@ static void test_explain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_smallest_model), TEST(test_full_model_there_and_back),
-        TEST(test_node),           TEST(test_tenant),
-        TEST(test_refused),        TEST(test_changes),
-        TEST(test_kinds),          TEST(test_explain),
+        TEST(test_smallest_model),
+        TEST(test_full_model_there_and_back),
+        TEST(test_node),
+        TEST(test_tenant),
+        TEST(test_policies_are_those_of_the_router),
+        TEST(test_refused),
+        TEST(test_changes),
+        TEST(test_kinds),
+        TEST(test_explain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,13 +2,19 @@
 #include "core/pool/pool.h"
 #include "test.h"
 
+static void put(struct pool *p, uint64_t id, unsigned slots, nsec now)
+{
+    const struct route_spec spec = {.id = id, .slots = slots};
+    assert_int_equal(pool_replica_put(p, &spec, now), 0);
+}
+
 static void setup(struct pool *p, size_t max_length, unsigned replicas, unsigned slots)
 {
     struct pool_options options = pool_options_default();
     options.queue.max_length = max_length;
     pool_init(p, &options);
     for (unsigned i = 1; i <= replicas; i++)
-        assert_int_equal(pool_replica_put(p, i, slots, false), 0);
+        put(p, i, slots, 0);
 }
 
 static struct pool_request request(void)
@@ -111,13 +117,13 @@ static void test_no_replica(void **state)
     struct pool_request a = request(), b = request();
     pool_arrive(&p, &a, 0);
     expect_reject(&p, 0, &a, ERR_UNAVAILABLE);
-    pool_set_expecting(&p, true);
+    pool_set_expecting(&p, true, 0);
     b.entry.deadline = 50;
     pool_arrive(&p, &a, 0);
     pool_arrive(&p, &b, 0);
     expect_nothing(&p, 0);
     expect_reject(&p, 50, &b, ERR_UNAVAILABLE); /* nothing was there to serve it */
-    pool_set_expecting(&p, false);              /* scaled to nothing while it waits */
+    pool_set_expecting(&p, false, 0);           /* scaled to nothing while it waits */
     expect_reject(&p, 60, &a, ERR_UNAVAILABLE);
     pool_fini(&p);
 }
@@ -126,11 +132,11 @@ static void test_a_new_replica_is_used_at_once(void **state)
 {
     struct pool p;
     setup(&p, 10, 0, 0);
-    pool_set_expecting(&p, true);
+    pool_set_expecting(&p, true, 0);
     struct pool_request a = request();
     pool_arrive(&p, &a, 0);
     expect_nothing(&p, 0);
-    assert_int_equal(pool_replica_put(&p, 7, 1, false), 0);
+    put(&p, 7, 1, 5);
     expect_dispatch(&p, 5, &a);
     pool_finish(&p, &a, ROUTE_OK, 6);
     pool_fini(&p);
@@ -290,6 +296,248 @@ static void test_expected_wait_follows_the_place_in_line(void **state)
     pool_fini(&p);
 }
 
+/* ---- retries under a budget, continuations, hedges ---- */
+
+/* Serves `count` requests in `took` each, so that the pool knows what is usual. */
+static void warm_up(struct pool *p, int count, nsec took, nsec now)
+{
+    struct pool_request r = request();
+    for (int i = 0; i < count; i++) {
+        pool_arrive(p, &r, now);
+        expect_dispatch(p, now, &r);
+        pool_first_byte(p, &r, 0, now + took);
+        pool_finish(p, &r, ROUTE_OK, now + took);
+        now += took;
+    }
+}
+
+static void test_one_replicas_death_can_be_made_good(void **state)
+{
+    struct pool p;
+    setup(&p, 100, 4, 32);
+    struct pool_request r[64];
+    for (int i = 0; i < 64; i++) {
+        r[i] = request();
+        pool_arrive(&p, &r[i], 0);
+        expect_dispatch(&p, 0, &r[i]);
+    }
+    int dead = r[0].legs[0].place, again = 0;
+    for (int i = 0; i < 64; i++) {
+        if (r[i].legs[0].place != dead)
+            continue;
+        pool_retry(&p, &r[i], 1);
+        expect_dispatch(&p, 1, &r[i]);
+        again++;
+    }
+    assert_int_equal(again, 16);
+    for (int i = 0; i < 64; i++)
+        pool_finish(&p, &r[i], ROUTE_OK, 2);
+    pool_fini(&p);
+}
+
+static void test_without_a_budget_a_failure_is_final(void **state)
+{
+    struct pool p;
+    setup(&p, 100, 2, 1);
+    p.options.retries =
+        (struct budget_rules){.half_life = SEC(10), .reserve = 0, .refill = SEC(10)};
+    struct pool_request a = request();
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    pool_retry(&p, &a, 0); /* the one that the largest replica's slots allow */
+    expect_dispatch(&p, 0, &a);
+    pool_retry(&p, &a, 0);
+    expect_reject(&p, 0, &a, ERR_UNAVAILABLE);
+    assert_int_equal(p.retries.refused, 1);
+    pool_fini(&p);
+}
+
+/* Retries counted twice: a retried request earns its share and is an attempt once each. */
+static void test_retries_are_not_counted_twice(void **state)
+{
+    struct pool p;
+    setup(&p, 10, 3, 4);
+    struct pool_request a = request();
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    double earned = p.retries.earned;
+    pool_retry(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    assert_true(p.retries.earned <= earned);
+    assert_int_equal(a.attempts, 2);
+    assert_int_equal(p.retries.spent, 1);
+    assert_int_equal(route_running(&p.route), 1);
+    pool_finish(&p, &a, ROUTE_OK, 0);
+    assert_int_equal(route_running(&p.route), 0);
+    pool_fini(&p);
+}
+
+static void put_revision(struct pool *p, uint64_t id, uint64_t revision, bool draining)
+{
+    const struct route_spec spec = {
+        .id = id, .slots = 4, .revision = revision, .draining = draining};
+    assert_int_equal(pool_replica_put(p, &spec, 0), 0);
+}
+
+static void test_a_broken_stream_continues_on_its_revision(void **state)
+{
+    struct pool p;
+    setup(&p, 10, 0, 0);
+    put_revision(&p, 1, 1, false);
+    put_revision(&p, 2, 2, false);
+    put_revision(&p, 3, 1, false);
+    struct pool_request a = request(), waits = request();
+    a.route.revision = 1;
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    int first = a.legs[0].place;
+    pool_first_byte(&p, &a, 0, 1);
+    pool_arrive(&p, &waits, 1);
+    a.entry.deadline = SEC(60);
+    pool_continue(&p, &a, 2);
+    expect_dispatch(&p, 2, &a); /* in front of who came later */
+    assert_int_equal(a.legs[0].place, first == 0 ? 2 : 0);
+    assert_false(a.answered);
+    expect_dispatch(&p, 2, &waits);
+    assert_int_equal(a.continued, 1);
+    assert_int_equal(p.retries.spent, 1);
+    pool_finish(&p, &a, ROUTE_OK, 3);
+    pool_finish(&p, &waits, ROUTE_OK, 3);
+    pool_fini(&p);
+}
+
+/* It would wait for what does not come back, and hold up everybody behind it. */
+static void test_a_revision_that_is_gone_ends_the_continuation(void **state)
+{
+    struct pool p;
+    setup(&p, 10, 0, 0);
+    pool_set_expecting(&p, true, 0);
+    put_revision(&p, 1, 1, false);
+    struct pool_request a = request();
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    pool_first_byte(&p, &a, 0, 1);
+    put_revision(&p, 2, 2, false);
+    put_revision(&p, 1, 1, true);
+    pool_continue(&p, &a, 2);
+    expect_reject(&p, 2, &a, ERR_UNAVAILABLE);
+    pool_fini(&p);
+}
+
+/* Its only replica died and is started anew: the stream waits for it. */
+static void test_a_revision_that_is_expected_is_waited_for(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    setup(&p, 10, 0, 0);
+    pool_set_expecting(&p, true, 1);
+    put_revision(&p, 1, 1, false);
+    struct pool_request a = request();
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    pool_first_byte(&p, &a, 0, 1);
+    pool_replica_remove(&p, 1);
+    pool_continue(&p, &a, 2);
+    assert_false(pool_next(&p, 2, &d));
+    put_revision(&p, 2, 1, false);
+    expect_dispatch(&p, 3, &a);
+    pool_finish(&p, &a, ROUTE_OK, 4);
+    pool_fini(&p);
+}
+
+static struct pool_request late_request(struct pool *p, nsec *ret_now)
+{
+    warm_up(p, 100, MSEC(100), 0);
+    *ret_now = SEC(10);
+    return request();
+}
+
+static void test_a_late_request_is_hedged_and_the_first_answer_stays(void **state)
+{
+    for (int winner = 0; winner < POOL_LEGS; winner++) {
+        struct pool p;
+        setup(&p, 10, 3, 4);
+        nsec now;
+        struct pool_request a = late_request(&p, &now);
+        struct pool_decision d;
+        pool_arrive(&p, &a, now);
+        expect_dispatch(&p, now, &a);
+        nsec at = pool_hedge_at(&p, &a, now);
+        assert_in_range(at - now, MSEC(100), MSEC(125));
+        assert_false(pool_hedge(&p, &a, at - 1, &d));
+        assert_true(pool_hedge(&p, &a, at, &d));
+        assert_int_equal(d.kind, POOL_HEDGE);
+        assert_int_equal(d.leg, 1);
+        assert_int_not_equal(a.legs[0].place, a.legs[1].place);
+        assert_int_equal(route_running(&p.route), 2);
+        assert_int_equal(pool_hedge_at(&p, &a, at), NSEC_NEVER);
+        pool_first_byte(&p, &a, winner, at + 5);
+        assert_int_equal(route_running(&p.route), 1);
+        assert_int_equal(a.legs[!winner].place, ROUTE_NONE);
+        assert_int_equal(p.hedges_won, winner);
+        pool_finish(&p, &a, ROUTE_OK, at + 9);
+        assert_int_equal(route_running(&p.route), 0);
+        pool_fini(&p);
+    }
+}
+
+static void test_no_hedge_while_somebody_waits_or_without_budget(void **state)
+{
+    struct pool p;
+    setup(&p, 10, 2, 1);
+    nsec now;
+    struct pool_request a = late_request(&p, &now), b = request(), c = request();
+    struct pool_decision d;
+    pool_arrive(&p, &a, now);
+    expect_dispatch(&p, now, &a);
+    pool_arrive(&p, &b, now);
+    expect_dispatch(&p, now, &b);
+    pool_arrive(&p, &c, now);
+    assert_false(pool_hedge(&p, &a, now + SEC(1), &d)); /* c waits */
+    pool_cancel(&p, &c, now);
+    assert_false(pool_hedge(&p, &a, now + SEC(1), &d)); /* no free slot */
+    pool_finish(&p, &b, ROUTE_OK, now + SEC(1));
+    p.hedges = (struct budget){.seen = now + SEC(1)};
+    assert_false(pool_hedge(&p, &a, now + SEC(1), &d));
+    assert_true(pool_hedge(&p, &a, now + SEC(12), &d));
+    pool_cancel(&p, &a, now + SEC(12)); /* both legs */
+    assert_int_equal(route_running(&p.route), 0);
+    pool_fini(&p);
+}
+
+static void test_one_of_two_legs_fails(void **state)
+{
+    struct pool p;
+    setup(&p, 10, 3, 4);
+    nsec now;
+    struct pool_request a = late_request(&p, &now);
+    struct pool_decision d;
+    pool_arrive(&p, &a, now);
+    expect_dispatch(&p, now, &a);
+    assert_true(pool_hedge(&p, &a, now + SEC(1), &d));
+    pool_lose_leg(&p, &a, 0, now + SEC(1));
+    assert_int_equal(a.state, POOL_RUNNING);
+    pool_retry(&p, &a, now + SEC(1)); /* now the other one too */
+    expect_dispatch(&p, now + SEC(1), &a);
+    assert_int_equal(a.attempts, 2);
+    pool_first_byte(&p, &a, 0, now + SEC(2));
+    pool_finish(&p, &a, ROUTE_OK, now + SEC(2));
+    pool_fini(&p);
+}
+
+static void test_nothing_is_usual_in_a_young_pool(void **state)
+{
+    struct pool p;
+    setup(&p, 10, 2, 4);
+    warm_up(&p, 5, MSEC(100), 0);
+    struct pool_request a = request();
+    pool_arrive(&p, &a, SEC(1));
+    expect_dispatch(&p, SEC(1), &a);
+    assert_int_equal(pool_hedge_at(&p, &a, SEC(1)), NSEC_NEVER);
+    pool_cancel(&p, &a, SEC(1));
+    pool_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +554,16 @@ int main(void)
         cmocka_unit_test(test_a_refusal_says_whose_limit),
         cmocka_unit_test(test_progress_and_settlement_move_the_turn),
         cmocka_unit_test(test_expected_wait_follows_the_place_in_line),
+        cmocka_unit_test(test_one_replicas_death_can_be_made_good),
+        cmocka_unit_test(test_without_a_budget_a_failure_is_final),
+        cmocka_unit_test(test_retries_are_not_counted_twice),
+        cmocka_unit_test(test_a_broken_stream_continues_on_its_revision),
+        cmocka_unit_test(test_a_revision_that_is_gone_ends_the_continuation),
+        cmocka_unit_test(test_a_revision_that_is_expected_is_waited_for),
+        cmocka_unit_test(test_a_late_request_is_hedged_and_the_first_answer_stays),
+        cmocka_unit_test(test_no_hedge_while_somebody_waits_or_without_budget),
+        cmocka_unit_test(test_one_of_two_legs_fails),
+        cmocka_unit_test(test_nothing_is_usual_in_a_young_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
