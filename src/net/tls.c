@@ -16,9 +16,10 @@ struct tls_server {
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                        const unsigned char *in, unsigned int in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
-    if (SSL_select_next_proto((unsigned char **)out, out_len, ours, sizeof(ours) - 1, in, in_len) ==
-        OPENSSL_NPN_NEGOTIATED)
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    unsigned skipped = SSL_get_app_data(ssl) ? 0 : 3; /* see tls_server_accept */
+    if (SSL_select_next_proto((unsigned char **)out, out_len, ours + skipped,
+                              sizeof(ours) - 1 - skipped, in, in_len) == OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_OK;
     return SSL_TLSEXT_ERR_NOACK;
 }
@@ -93,12 +94,13 @@ void tls_server_free(struct tls_server *t)
     mem_free(t);
 }
 
-struct ssl_st *tls_server_accept(struct tls_server *t)
+struct ssl_st *tls_server_accept(struct tls_server *t, bool offers_h2)
 {
     pthread_mutex_lock(&t->mutex);
     SSL *ssl = SSL_new(t->context);
     pthread_mutex_unlock(&t->mutex);
     CHECK(ssl);
+    SSL_set_app_data(ssl, offers_h2 ? t : NULL); /* not NULL is all that counts */
     SSL_set_accept_state(ssl);
     SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     return ssl;

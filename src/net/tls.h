@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS for servers: a certificate and key that can be loaded anew while connections run (those keep what they began with).
- * TLS 1.2 and later; ALPN http/1.1.
+ * TLS 1.2 and later; ALPN h2 (if the server wants it) and http/1.1.
  *
  * Thread rule: tls_server_reload and new connections from any thread.
  */
@@ -21,7 +21,7 @@ struct ssl_st;
 void tls_server_free(
     struct tls_server *t); /* no server uses it any more; running connections may */
 
-/* A new connection's state, accepting. For src/net only. */
-struct ssl_st *tls_server_accept(struct tls_server *t);
+/* A new connection's state, accepting. For src/net only. offers_h2: before http/1.1, by ALPN. */
+struct ssl_st *tls_server_accept(struct tls_server *t, bool offers_h2);
 
 #endif
