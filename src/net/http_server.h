@@ -58,6 +58,7 @@ struct http_server_options {
     uint16_t port;          /* 0: any free one, see http_server_port */
     bool share_port;        /* SO_REUSEPORT */
     struct tls_server *tls; /* borrow; NULL for plain */
+    bool http1_only;        /* neither ALPN h2 nor the HTTP/2 preface is taken */
     struct http_limits limits;
     struct http_service service;
 };

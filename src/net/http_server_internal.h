@@ -102,6 +102,9 @@ void conn_open(struct http_server *server, struct stream *take_stream);
 /* `first`: what was read so far; began: when its first byte came, if it has waited since, else 0. */
 void http1_open(struct conn *from, struct str first, nsec began);
 
+/* ---- http2_conn.c ---- */
+void http2_open(struct conn *from, struct str first);
+
 /* ---- http_exchange.c ---- */
 struct http_exchange *exchange_new(struct http_server *server, const struct exchange_ops *ops,
                                    void *carrier);

@@ -4,8 +4,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "http2_client.h"
 #include "net/tls.h"
-#include "server_fixture.h"
 
 static char folder[32], certificate_file[64], key_file[64];
 static struct fixture f;
@@ -66,17 +66,22 @@ struct session {
     bool up;
 };
 
-static struct session session_begin(int version_max)
+static struct session session_begin_alpn(int version_max, struct str protocols)
 {
     struct session s = {.fd = fixture_connect(&f), .context = SSL_CTX_new(TLS_client_method())};
     SSL_CTX_set_min_proto_version(s.context, TLS1_VERSION);
     SSL_CTX_set_max_proto_version(s.context, version_max);
     SSL_CTX_set_security_level(s.context, 0); /* or it would not even offer the old versions */
     s.ssl = SSL_new(s.context);
-    SSL_set_alpn_protos(s.ssl, (const unsigned char *)"\x02h2\x08http/1.1", 12);
+    SSL_set_alpn_protos(s.ssl, (const unsigned char *)protocols.ptr, (unsigned)protocols.len);
     SSL_set_fd(s.ssl, s.fd);
     s.up = SSL_connect(s.ssl) == 1;
     return s;
+}
+
+static struct session session_begin(int version_max)
+{
+    return session_begin_alpn(version_max, STR("\x08http/1.1"));
 }
 
 static void session_end(struct session *s)
@@ -126,6 +131,41 @@ static void test_both_versions_serve(void **state)
         buf_fini(&answer);
         session_end(&s);
     }
+}
+
+static void test_http2_by_alpn(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        const unsigned char *protocol;
+        unsigned length;
+        struct session s = session_begin_alpn(versions[i], STR("\x08http/1.1\x02h2"));
+        assert_true(s.up);
+        SSL_get0_alpn_selected(s.ssl, &protocol, &length);
+        assert_true(length == 2 && memcmp(protocol, "h2", 2) == 0);
+        struct h2_client *c = h2_start(s.fd, s.ssl, false, 65535);
+        h2_get(c, "/stream/3000");
+        h2_get(c, "/x");
+        h2_wait_all(c);
+        assert_int_equal(c->streams[0].body.len, 3000 * 1000);
+        assert_body(&c->streams[1], "GET /x  ");
+        h2_free(c);
+        session_end(&s);
+    }
+}
+
+static void test_http2_switched_off(void **state)
+{
+    const unsigned char *protocol;
+    unsigned length;
+    fixture_finish(&f);
+    f.http1_only = true;
+    fixture_start(&f);
+    struct session s = session_begin_alpn(TLS1_3_VERSION, STR("\x02h2\x08http/1.1"));
+    assert_true(s.up);
+    SSL_get0_alpn_selected(s.ssl, &protocol, &length);
+    assert_true(length == 8 && memcmp(protocol, "http/1.1", 8) == 0);
+    session_end(&s);
 }
 
 static void test_old_versions_are_refused(void **state)
@@ -214,6 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_both_versions_serve),
+        TEST(test_http2_by_alpn),
+        TEST(test_http2_switched_off),
         TEST(test_old_versions_are_refused),
         TEST(test_plain_client),
         TEST(test_a_client_that_leaves_in_the_handshake),
