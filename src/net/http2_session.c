@@ -133,6 +133,13 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
     return 0;
 }
 
+/* Frames of unknown types are ignored (RFC 9113 5.5), but they are counted: see make_options. */
+static int on_unknown_frame(nghttp2_session *session, void **ret_payload,
+                            const nghttp2_frame_hd *hd, void *user)
+{
+    return NGHTTP2_ERR_CANCEL;
+}
+
 /* ---- life ---- */
 
 static nghttp2_option *make_options(void)
@@ -142,6 +149,9 @@ static nghttp2_option *make_options(void)
     nghttp2_option_set_no_auto_window_update(options, 1); /* see http2_request.c */
     nghttp2_option_set_max_settings(options, HTTP2_SETTINGS_MAX);
     nghttp2_option_set_max_continuations(options, HTTP2_CONTINUATIONS_MAX);
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX;
+         type++) /* or none is told of */
+        nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type);
     return options;
 }
 
@@ -153,6 +163,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+    nghttp2_session_callbacks_set_unpack_extension_callback(c, on_unknown_frame);
     http2_set_request_callbacks(c);
     return c;
 }
@@ -213,12 +224,13 @@ void http2_fini(struct http2 *h)
 
 void http2_receive(struct http2 *h, struct str bytes)
 {
-    if (h->broken)
+    if (h->broken || h->ended)
         return;
     ssize_t used = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.ptr, bytes.len);
-    if (used == NGHTTP2_ERR_FLOODED)
+    if (used == NGHTTP2_ERR_FLOODED ||
+        nghttp2_session_get_outbound_queue_size(h->session) > HTTP2_QUEUED_MAX)
         http2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
-    else if (used < 0 || nghttp2_session_get_outbound_queue_size(h->session) > HTTP2_QUEUED_MAX)
+    else if (used < 0)
         h->broken = true;
 }
 

@@ -410,8 +410,7 @@ static void test_floods(void **state)
         raw_get(&block, "/x");
         raw_frame(&bytes, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, buf_str(&block));
         for (int n = 0; n < 20000; n++)
-            raw_frame(&bytes, floods[i].type, floods[i].flags, floods[i].stream,
-                      floods[i].payload);
+            raw_frame(&bytes, floods[i].type, floods[i].flags, floods[i].stream, floods[i].payload);
         struct raw_answer a = ask_raw(&bytes);
         if (!a.goaway || a.goaway_error != NGHTTP2_ENHANCE_YOUR_CALM)
             fail_msg("flood %zu: goaway %d, error %u", i, a.goaway, a.goaway_error);
