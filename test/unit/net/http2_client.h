@@ -5,6 +5,7 @@
 
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 
 #include "server_fixture.h"
 
@@ -162,6 +163,17 @@ static inline bool h2_turn(struct h2_client *c)
         assert_int_equal(nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes, (size_t)got),
                          got);
     return got > 0;
+}
+
+/* Turns until the server has counted so far. Plain connections only. */
+static inline void h2_await(struct h2_client *c, atomic_int *count, int value)
+{
+    while (atomic_load(count) < value) {
+        struct pollfd p = {.fd = c->fd, .events = POLLIN};
+        h2_flush(c);
+        if (poll(&p, 1, 2) == 1 && !h2_turn(c))
+            return;
+    }
 }
 
 static inline void h2_wait(struct h2_client *c, struct h2_stream *s)
