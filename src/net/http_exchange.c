@@ -60,6 +60,7 @@ void exchange_set_request(struct http_exchange *x, const struct conn *c)
         .query = x->head.query,
         .headers = x->head.headers,
         .peer = str_from(c->peer),
+        .peer_subject = str_from(c->peer_subject),
     };
     x->is_head = str_eq(x->head.method, STR("HEAD"));
 }

@@ -223,6 +223,7 @@ void conn_fini(struct conn *c)
 {
     struct http_server *server = c->server;
     stream_close(c->stream);
+    mem_free(c->peer_subject);
     list_remove(&c->link);
     server->conn_count--;
     if (server->accept_waiting && server->listener)

@@ -33,7 +33,9 @@ struct http_request {
     struct str query;  /* after '?', without it; empty if none */
     struct http_headers headers;
     struct str body;
-    struct str peer; /* "127.0.0.1:54321", or "unix" */
+    struct str peer; /* "127.0.0.1:54321", or "unix"; what the balancer says, with proxy_protocol */
+    struct str
+        peer_subject; /* of the client's certificate, "CN=agent,O=Example" (RFC 2253); empty if none */
 };
 
 struct http_service {
@@ -59,6 +61,9 @@ struct http_server_options {
     bool share_port;        /* SO_REUSEPORT */
     struct tls_server *tls; /* borrow; NULL for plain */
     bool http1_only;        /* neither ALPN h2 nor the HTTP/2 preface is taken */
+    bool
+        proxy_protocol; /* every connection begins with a PROXY header (version 1 or 2), or is closed: only
+                               for a port that nobody but the balancer reaches */
     struct http_limits limits;
     struct http_service service;
 };

@@ -39,6 +39,7 @@ struct conn {
     const struct conn_ops *ops;
     struct http_server *server;
     struct stream *stream; /* own */
+    char *peer_subject;    /* own; NULL: no client certificate */
     char peer[STREAM_PEER_MAX];
 };
 

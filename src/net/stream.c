@@ -364,6 +364,11 @@ bool stream_chose_h2(const struct stream *s)
     return str_eq((struct str){(const char *)name, length}, STR("h2"));
 }
 
+char *stream_peer_subject(const struct stream *s)
+{
+    return s->ssl ? tls_peer_subject(s->ssl) : NULL;
+}
+
 static void on_read(uv_stream_t *uv, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = uv->data;

@@ -36,6 +36,8 @@ struct stream_events {
 void stream_start_tls(struct stream *s, struct tls_server *tls, bool offers_h2,
                       struct str received);
 bool stream_chose_h2(const struct stream *s); /* by ALPN */
+/* The subject of the client's certificate, to be freed; NULL if there is none. */
+[[nodiscard]] char *stream_peer_subject(const struct stream *s);
 /* A numeric address. Failure comes as `ended`. */
 struct stream *stream_connect(struct loop *loop, struct str host, uint16_t port,
                               const struct stream_events *events);

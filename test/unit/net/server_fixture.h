@@ -20,14 +20,14 @@ struct fixture {
     struct mail stop;
     struct http_limits limits;
     struct tls_server *tls;
-    bool http1_only;
+    bool http1_only, proxy_protocol;
     atomic_int requests, departed;
     struct http_exchange *held; /* of GET /hold */
 };
 
 /*
  * GET /hold: no answer. GET /stream/N: N chunks of 1,000 bytes as fast as the peer takes them. /abort: a stream that is cut.
- * /header/NAME: the request's. /length: of the body. /big/N: N bytes at once. /fields: headers that HTTP/2 has no use for.
+ * /header/NAME: the request's. /length: of the body. /peer and /subject: who asks. /big/N: N bytes at once. /fields: headers that HTTP/2 has no use for.
  * /empty: 204. Anything else: 200 and "METHOD PATH QUERY BODY".
  */
 static void fixture_stream_on(struct http_exchange *x)
@@ -83,6 +83,8 @@ static inline bool fixture_simple(struct http_exchange *x)
         fixture_say(x, str_from(text));
     } else if (str_eq(r->path, STR("/peer"))) {
         fixture_say(x, r->peer);
+    } else if (str_eq(r->path, STR("/subject"))) {
+        fixture_say(x, r->peer_subject);
     } else if (str_eq(r->path, STR("/fields"))) {
         http_respond(x, 200, fields, ARRAY_LEN(fields), STR("fields"));
     } else if (str_eq(r->path, STR("/empty"))) {
@@ -163,6 +165,7 @@ static inline void fixture_start(struct fixture *f)
         .limits = f->limits,
         .tls = f->tls,
         .http1_only = f->http1_only,
+        .proxy_protocol = f->proxy_protocol,
         .service = {.request = fixture_request,
                     .departed = fixture_departed,
                     .writable = fixture_writable,
