@@ -11,9 +11,8 @@ static void put_head(struct buf *out, struct http_server *server, int status,
     buf_put_u64(out, (uint64_t)status);
     buf_put_char(out, ' ');
     buf_put(out, str_from(http_reason(status)));
-    buf_put(out, STR("\r\ndate: "));
-    buf_put(out, server_date(server));
     buf_put(out, STR("\r\n"));
+    buf_put(out, server_date(server));
     for (size_t i = 0; i < count; i++) {
         buf_put(out, headers[i].name);
         buf_put(out, STR(": "));

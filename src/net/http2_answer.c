@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Responses over HTTP/2. */
-#include <stdio.h>
-
 #include "net/http2_internal.h"
 
-enum { OUT_KEPT_MAX = 64 * 1024 }; /* sent bytes that may stay before they are dropped */
+enum {
+    OUT_KEPT_MAX = 64 * 1024, /* sent bytes that may stay before they are dropped */
+    DIGITS_MAX = 20,
+};
 
 /* ---- bytes of a body ---- */
 
@@ -84,6 +85,15 @@ static void put(struct http2_stream *s, struct str bytes)
 
 /* ---- heads ---- */
 
+static struct str decimal(uint64_t value, char room[DIGITS_MAX])
+{
+    char *at = room + DIGITS_MAX;
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    return (struct str){at, (size_t)(room + DIGITS_MAX - at)};
+}
+
 static nghttp2_nv field(struct str name, struct str value)
 {
     return (nghttp2_nv){
@@ -111,13 +121,13 @@ static void submit_head(struct http2_stream *s, int status, const struct http_he
                         size_t count, struct str length, bool has_data)
 {
     nghttp2_nv fields[HTTP_HEADERS_MAX + 3];
-    char status_text[12];
+    char digits[DIGITS_MAX];
     size_t n = 0;
     nghttp2_data_provider data = {.source.ptr = s, .read_callback = read_body};
     CHECK(count <= HTTP_HEADERS_MAX);
-    int status_len = snprintf(status_text, sizeof(status_text), "%d", status);
-    fields[n++] = field(STR(":status"), (struct str){status_text, (size_t)status_len});
-    fields[n++] = field(STR("date"), server_date(s->http2->server));
+    fields[n++] = field(STR(":status"), decimal((uint64_t)status, digits));
+    struct str date = server_date(s->http2->server);
+    fields[n++] = field(STR("date"), str_sub(date, 6, date.len - 2)); /* "date: ...\r\n" */
     for (size_t i = 0; i < count; i++)
         if (!is_connection_specific(headers[i].name))
             fields[n++] = field(headers[i].name, headers[i].value);
@@ -150,13 +160,11 @@ static void respond(struct http_exchange *x, int status, const struct http_heade
 {
     struct http2_stream *s = x->carrier;
     bool bodyless = status_has_no_body(status);
-    char length[24];
-    int length_len = snprintf(length, sizeof(length), "%zu", body.len);
+    char digits[DIGITS_MAX];
     loop_timer_stop(&s->timer); /* of the request's body, if this is a refusal */
     s->bodyless = bodyless || x->is_head;
     s->out_ended = true;
-    submit_head(s, status, headers, count,
-                bodyless ? STR_NONE : (struct str){length, (size_t)length_len},
+    submit_head(s, status, headers, count, bodyless ? STR_NONE : decimal(body.len, digits),
                 !s->bodyless && body.len);
     put(s, body);
     release(s);

@@ -33,10 +33,11 @@ struct str server_date(struct http_server *server)
         struct tm utc;
         time_t t = (time_t)second;
         gmtime_r(&t, &utc);
-        strftime(server->date, sizeof(server->date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        server->date_len = strftime(server->date, sizeof(server->date),
+                                    "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
         server->date_second = second;
     }
-    return str_from(server->date);
+    return (struct str){server->date, server->date_len};
 }
 
 /* ---- accepting ---- */

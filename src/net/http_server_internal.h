@@ -84,12 +84,13 @@ struct http_server {
     bool drained_pending;
     void (*done)(void *arg);
     void *done_arg;
-    char date[40]; /* of the present second */
+    char date[40]; /* "date: ...\r\n" of the present second */
+    size_t date_len;
     int64_t date_second;
 };
 
 /* ---- http_server.c ---- */
-struct str server_date(struct http_server *server); /* the value of a date header */
+struct str server_date(struct http_server *server); /* "date: ...\r\n" */
 void conn_init(struct conn *c, const struct conn_ops *ops, struct http_server *server,
                struct stream *take_stream);
 /* c stands for the connection from now on; `from` is to be freed by its owner. */
