@@ -127,7 +127,9 @@ static int start_gateway(struct up *up, struct err *err)
     options.access_log = !up->o.quiet;
     options.keepalive = up->o.keepalive;
     if (up->o.tls_certificate) {
-        int error = tls_server_new(up->o.tls_certificate, up->o.tls_key, &up->tls, err);
+        int error = tls_server_new(
+            &(struct tls_server_options){up->o.tls_certificate, up->o.tls_key, NULL, false},
+            &up->tls, err);
         if (error)
             return error;
         options.tls = up->tls;
