@@ -60,10 +60,11 @@ static void match_prefix(struct route_scan *scan)
  * prefix outweighs a lot. */
 static void least_work(const struct route_scan *scan, struct route_score *score)
 {
+    const struct route_replica *replica = replica_of(scan, score);
     score->matched = scan->matched[score->place];
-    score->uncached = route_uncached(scan->request, score->matched);
+    score->uncached = route_uncached(replica, scan->request, score->matched);
     score->score = score->uncached + score->ahead;
-    score->second = share_in_use(replica_of(scan, score));
+    score->second = share_in_use(replica);
 }
 
 /* ---- session ---- */

@@ -4,6 +4,12 @@
 #include "core/route/outlier.h"
 #include "core/route/scan.h"
 
+/* The trust in what the index says of a replica follows about so many reports. */
+#define TRUST_MEMORY 16
+/* A replica that keeps at least this share is taken at its word: under pressure some of the prefixes
+ * are lost anywhere, and spreading a conversation loses more of them. */
+#define TRUST_ENOUGH 0.5
+
 void route_init(struct route *r, const struct route_options *options)
 {
     *r = (struct route){.options = *options};
@@ -32,6 +38,7 @@ static void take_place(struct route *r, int place, nsec now)
     bool joins = r->served && route_slots(r) > 0;
     r->replicas[place] = (struct route_replica){
         .turn = r->clock,
+        .trust = 1,
         .warm_at = joins ? nsec_after(now, r->options.slow_start) : now,
     };
     health_init(&r->replicas[place].health);
@@ -71,9 +78,16 @@ void route_remove(struct route *r, uint64_t id)
     free_if_empty(r, place);
 }
 
-uint64_t route_uncached(const struct route_request *request, unsigned matched)
+static uint64_t matched_tokens(const struct route_request *request, unsigned matched)
 {
-    uint64_t cached = (uint64_t)matched * request->block_tokens;
+    return MIN((uint64_t)matched * request->block_tokens, request->prompt_tokens);
+}
+
+uint64_t route_uncached(const struct route_replica *replica, const struct route_request *request,
+                        unsigned matched)
+{
+    double trust = MIN(replica->trust / TRUST_ENOUGH, 1);
+    uint64_t cached = (uint64_t)((double)matched_tokens(request, matched) * trust);
     return request->prompt_tokens - MIN(cached, request->prompt_tokens);
 }
 
@@ -98,7 +112,7 @@ struct route_hold route_begin(struct route *r, int place, const struct route_req
         .place = place,
         .probe = health_is_half_open(&replica->health, now),
         .matched = matched,
-        .prefill = route_uncached(request, matched),
+        .prefill = route_uncached(replica, request, matched),
         .decode = request->output_tokens,
         .tokens = request->prompt_tokens + request->output_tokens,
         .began = now,
@@ -133,16 +147,16 @@ void route_first_byte(struct route *r, struct route_hold *hold, nsec now)
     outlier_check(r, hold->place, now);
 }
 
-/* Far fewer than was thought: the engine has thrown it away, and what hangs on it. */
+/* Fewer than was thought: this prompt is cached there now, but the replica keeps less than the index
+ * believes of the others. */
 void route_cached(struct route *r, const struct route_hold *hold,
                   const struct route_request *request, uint64_t tokens)
 {
-    if (request->block_tokens == 0 || r->replicas[hold->place].removed)
+    uint64_t expected = matched_tokens(request, hold->matched);
+    if (expected == 0)
         return;
-    uint64_t blocks = tokens / request->block_tokens;
-    if (blocks + 1 < hold->matched / 2)
-        prefix_drop(r->options.prefix, hold->place, request->blocks, (unsigned)blocks,
-                    request->block_count);
+    double *trust = &r->replicas[hold->place].trust;
+    *trust += ((double)MIN(tokens, expected) / (double)expected - *trust) / TRUST_MEMORY;
 }
 
 static void judge(struct route *r, int place, const struct route_hold *hold,

@@ -54,6 +54,7 @@ struct route_replica {
     uint64_t tokens;          /* in flight, whole prompts and outputs; against kv_tokens */
     uint64_t turn;            /* virtual time of its next turn; see weighted in policy.c */
     uint64_t served;          /* requests ended there; for reports */
+    double trust;             /* 0 to 1: share that it reports as cached of what the index says */
     nsec warm_at;             /* until then its slots grow */
     struct health health;
 };
@@ -171,7 +172,7 @@ enum route_outcome {
 struct route_hold route_begin(struct route *r, int place, const struct route_request *request,
                               nsec now);
 void route_first_byte(struct route *r, struct route_hold *hold, nsec now);
-/* The engine said how many of the prompt's tokens it had cached: puts the prefix index right. */
+/* The engine said how many of the prompt's tokens it had cached: the trust in the index follows. */
 void route_cached(struct route *r, const struct route_hold *hold,
                   const struct route_request *request, uint64_t tokens);
 /* Clears the hold. */
@@ -181,8 +182,9 @@ void route_end(struct route *r, struct route_hold *hold, const struct route_requ
 unsigned route_running(const struct route *r);
 unsigned route_slots(const struct route *r); /* of replicas that are up and not draining */
 bool route_has_revision(const struct route *r, uint64_t revision); /* among those; 0: any */
-/* Tokens of the prompt that are left to prefill where so many of its blocks are cached. */
-uint64_t route_uncached(const struct route_request *request, unsigned matched);
+/* Tokens of the prompt that are left to prefill where so many of its blocks should be cached. */
+uint64_t route_uncached(const struct route_replica *replica, const struct route_request *request,
+                        unsigned matched);
 
 static inline bool route_is_up(const struct route_replica *replica)
 {

@@ -154,7 +154,7 @@ static void test_without_an_index_prefix_goes_by_load(void **state)
     assert_int_equal(take(&w.route, &request, 0).place, !first);
 }
 
-static void test_a_failed_or_corrected_request_is_forgotten(void **state)
+static void test_what_was_not_prefilled_is_forgotten(void **state)
 {
     struct prefix_world w;
     struct route_request request = setup_prefix(&w, 1, 8);
@@ -162,11 +162,30 @@ static void test_a_failed_or_corrected_request_is_forgotten(void **state)
     route_end(&w.route, &hold, &request, ROUTE_NEUTRAL, 0);
     assert_int_equal(take(&w.route, &request, 0).matched, 0);
     hold = take(&w.route, &request, 0);
-    assert_int_equal(hold.matched, 16);
-    route_cached(&w.route, &hold, &request, 1500); /* near enough */
-    assert_int_equal(route_choose(&w.route, &request, &none, 0).best[0].matched, 16);
-    route_cached(&w.route, &hold, &request, 300);
-    assert_int_equal(route_choose(&w.route, &request, &none, 0).best[0].matched, 3);
+    assert_int_equal(hold.matched, 16); /* what others hold stays */
+    route_end(&w.route, &hold, &request, ROUTE_FAILED, 0);
+    w.route.replicas[0].health.opened = 0;
+    assert_int_equal(take(&w.route, &request, 0).matched, 16);
+}
+
+/* An engine without a prefix cache, or with a small one: what the index says of it is worth less. */
+static void test_trust_follows_what_the_engine_reports(void **state)
+{
+    struct prefix_world w;
+    struct route_request request = setup_prefix(&w, 1, 100);
+    take(&w.route, &request, 0);
+    for (int i = 0; i < 60; i++) {
+        struct route_hold hold = take(&w.route, &request, 0);
+        route_cached(&w.route, &hold, &request, 0);
+    }
+    struct route_choice c = route_choose(&w.route, &request, &none, 0);
+    assert_int_equal(c.best[0].matched, 16);
+    assert_true(c.best[0].uncached > 1600);
+    for (int i = 0; i < 38; i++) {
+        struct route_hold hold = take(&w.route, &request, 0);
+        route_cached(&w.route, &hold, &request, 1700);
+    }
+    assert_true(route_choose(&w.route, &request, &none, 0).best[0].uncached < 300);
 }
 
 /* ---- session ---- */
@@ -266,7 +285,8 @@ int main(void)
         cmocka_unit_test(test_a_conversation_stays_where_its_prefix_is),
         cmocka_unit_test(test_one_shared_prefix_does_not_send_everything_to_one_pod),
         cmocka_unit_test(test_without_an_index_prefix_goes_by_load),
-        cmocka_unit_test(test_a_failed_or_corrected_request_is_forgotten),
+        cmocka_unit_test(test_what_was_not_prefilled_is_forgotten),
+        cmocka_unit_test(test_trust_follows_what_the_engine_reports),
         cmocka_unit_test(test_a_session_stays_and_few_move),
         cmocka_unit_test(test_a_hot_session_is_bounded),
         cmocka_unit_test(test_unhealthy_replicas_are_not_counted_in_the_bound),
