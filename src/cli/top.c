@@ -52,11 +52,11 @@ static void print_requests(const struct json *requests)
     cli_table_print(t);
 }
 
-static int show(const char *state, enum cli_output output, struct err *err)
+static int show(const char *state, uint64_t lines, enum cli_output output, struct err *err)
 {
     struct client_reply load;
     char path[64];
-    snprintf(path, sizeof(path), "/v1/load?requests=%d", LINES);
+    snprintf(path, sizeof(path), "/v1/load?requests=%llu", (unsigned long long)lines);
     int error = client_call(state, "GET", path, STR_NONE, &load, err);
     if (error)
         return error;
@@ -73,9 +73,11 @@ static int show(const char *state, enum cli_output output, struct err *err)
 
 static int run(int argc, char **argv)
 {
-    const char *state_option = NULL, *output_option = NULL;
+    const char *state_option = NULL, *output_option = NULL, *lines_option = NULL;
+    uint64_t lines = LINES;
     bool once = false;
-    const struct cli_option options[] = {{"--once", '1', NULL, &once},
+    const struct cli_option options[] = {{"--lines", 'n', &lines_option, NULL},
+                                         {"--once", '1', NULL, &once},
                                          {"--output", 'o', &output_option, NULL},
                                          {"--state", 0, &state_option, NULL}};
     enum cli_output output;
@@ -87,13 +89,15 @@ static int run(int argc, char **argv)
         return MAX(done, 0);
     if (cli_output_parse(output_option, &output))
         return cli_usage(&verb_top, "-o takes table, json or yaml, not %s", output_option);
+    if (lines_option && str_to_u64(str_from(lines_option), &lines))
+        return cli_usage(&verb_top, "--lines takes a number, not %s", lines_option);
     if (cli_state_dir(state_option, state, &err))
         return cli_fail(&err);
     once |= output != CLI_TABLE || !isatty(STDOUT_FILENO);
     for (;;) {
         if (!once)
             printf("\033[H\033[2J");
-        error = show(state, output, &err);
+        error = show(state, lines, output, &err);
         fflush(stdout);
         if (error || once)
             return error ? cli_fail(&err) : CLI_OK;
@@ -103,9 +107,10 @@ static int run(int argc, char **argv)
 
 const struct verb verb_top = {
     .name = "top",
-    .arguments = "[--once] [-o table|json|yaml]",
+    .arguments = "[--once] [--lines N] [-o table|json|yaml]",
     .summary = "Show what waits and runs, and the newest requests, every second",
-    .help = "  -1, --once            once; so it is too when the output is no terminal\n"
+    .help = "  -n, --lines N         requests shown (20)\n"
+            "  -1, --once            once; so it is too when the output is no terminal\n"
             "  -o, --output FORMAT   table (default), json or yaml\n"
             "      --state FOLDER    of the Fairway to ask\n",
     .run = run,

@@ -86,6 +86,7 @@ bool job_replay(struct job *job, int32_t token, struct str piece)
     job_push(job, token);
     answer_put(&job->answer, &record, piece);
     answer_ready(&job->answer, &bytes, &tokens);
-    answer_drop(&job->answer, bytes, tokens);
+    /* Known to the client already, even where the text is held back again. */
+    answer_drop(&job->answer, bytes, job->answer.count);
     return !job->answer.stop.matched && job_drawn(job) < job->params.max_tokens;
 }

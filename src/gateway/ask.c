@@ -160,14 +160,14 @@ static bool force_usage(struct body_edits *edits, struct str body, struct str op
     size_t offset;
     if (!options.ptr || str_eq(options, STR("null"))) {
         add_options(edits, body, options);
-    } else if (options.ptr[0] != '{' || json_scan(options, &include, 1, &offset)) {
+    } else if (options.ptr[0] != '{' || json_scan(options, &include, 1, &offset) ||
+               (include.value.ptr && json_raw_bool(include.value, &asked) &&
+                !str_eq(include.value, STR("null")))) {
         return true;
     } else if (!include.value.ptr) {
         body_edit(edits, body, behind_brace(options),
                   is_empty_object(options) ? STR("\"include_usage\":true")
                                            : STR("\"include_usage\":true,"));
-    } else if (json_raw_bool(include.value, &asked) && !str_eq(include.value, STR("null"))) {
-        return true;
     } else if (!asked) {
         body_edit(edits, body, include.value, STR("true"));
     }

@@ -70,8 +70,6 @@ static void on_head(void *ctx, int status, const struct http_headers *headers)
     f->content_type[len] = 0;
     if (f->upstream_stream)
         f->held.max = FLIGHT_EVENT_MAX;
-    if (!worth_a_retry(status))
-        model_pool_first_byte(f->pool, &f->ticket);
 }
 
 static void pass_on(struct flight *f, struct str events)
@@ -80,6 +78,8 @@ static void pass_on(struct flight *f, struct str events)
         return;
     if (f->state == FLIGHT_CALLING) {
         flight_move(f, FLIGHT_ANSWERING);
+        if (f->ticket.request.state == POOL_RUNNING) /* not if the stream came whole at once */
+            model_pool_first_byte(f->pool, &f->ticket);
         if (!f->head_sent)
             flight_send_head(f, 200, str_from(f->content_type));
     }

@@ -2,6 +2,7 @@
 """A replica dies under load: what was not yet answered goes elsewhere, a stream goes on elsewhere from the next token, and one
 that cannot (n > 1) gets one explicit error."""
 import asyncio
+import json
 import os
 import signal
 
@@ -65,13 +66,21 @@ def test_streams_go_on_when_their_replica_is_killed(fairway):
     tally, counted = kill_in_mid_stream(fairway, n=1)
     assert (tally.whole, tally.broken) == (STREAMS, 0)
     assert len(tally.texts) == 1  # greedy: all the same, resumed or not
-    assert tuple(counted) == (0, STREAMS // 3)  # least load had spread them evenly
+    broken, resumed = counted
+    assert broken == 0 and 0 < resumed < STREAMS
 
 
 def test_a_stream_that_cannot_go_on_says_so(fairway):
     tally, counted = kill_in_mid_stream(fairway, n=2)
-    assert (tally.whole, tally.broken) == (STREAMS - STREAMS // 3, STREAMS // 3)
-    assert tuple(counted) == (STREAMS // 3, 0)
+    assert tally.whole + tally.broken == STREAMS and 0 < tally.broken < STREAMS
+    assert tuple(counted) == (tally.broken, 0)
+
+
+def all_hang(fairway, run, tally):
+    """Those that are not whole yet are all on that replica."""
+    shown = json.loads(fairway.cli("top", "-o", "json", "--lines", str(STREAMS)).stdout)["requests"]
+    running = [r["attempts"][-1]["replica"] for r in shown if r["state"] == "running"]
+    return tally.whole + len(running) == STREAMS and set(running) == {run}
 
 
 def test_not_yet_answered_finish_elsewhere(fairway):
@@ -83,8 +92,8 @@ def test_not_yet_answered_finish_elsewhere(fairway):
     async def run():
         client = fairway.async_client()
         tasks = [asyncio.create_task(stream(client, tally, 20)) for _ in range(STREAMS)]
-        while tally.whole < STREAMS * 2 // 3:
-            await asyncio.sleep(0.01)
+        while not all_hang(fairway, before[0]["run"], tally):
+            await asyncio.sleep(0.05)
         os.kill(before[0]["pid"], signal.SIGKILL)
         await asyncio.gather(*tasks)
         await client.close()
@@ -92,7 +101,7 @@ def test_not_yet_answered_finish_elsewhere(fairway):
     asyncio.run(run())
     assert (tally.whole, tally.broken, tally.other) == (STREAMS, 0, [])
     text = requests.get(fairway.url + "/metrics").text
-    assert metric(text, "fairway_retries_total", model_name="sim") == STREAMS // 3
+    assert 0 < metric(text, "fairway_retries_total", model_name="sim") < STREAMS
 
 
 def test_whole_answers_survive_a_death(fairway):
