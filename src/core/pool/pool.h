@@ -101,7 +101,8 @@ void pool_arrive(struct pool *p, struct pool_request *request, nsec now);
 /* The client left: whatever the state, the request is out when this returns. */
 void pool_cancel(struct pool *p, struct pool_request *request, nsec now);
 /* The first byte of the answer came on this leg. If there is another, it is out when this returns:
- * the caller cuts it. */
+ * the caller cuts it. (What is usual is learnt from this, so an answer that is no stream, whose first
+ * byte comes at its end, is told here only if it is hedged.) */
 void pool_first_byte(struct pool *p, struct pool_request *request, int leg, nsec now);
 /* The engine said how many of the prompt's tokens it had cached; before pool_finish. */
 void pool_cached(struct pool *p, struct pool_request *request, uint64_t tokens);
