@@ -11,6 +11,16 @@
 static const char *const kind_names[] = {"Model", NULL};
 static const char *const engine_names[] = {"llama", "vllm", "simulate", "custom", NULL};
 
+static const char *const fairness_names[] = {"tokens", "requests", "none", NULL};
+
+static const char *const policy_names[] = {"prefix",  "least_load", "round_robin", "power_of_two",
+                                           "session", "weighted",   NULL};
+
+const char *model_policy_name(int policy)
+{
+    return policy_names[policy];
+}
+
 static const char *check_uri(struct str text)
 {
     static const struct str schemes[] = {STR("hf://"), STR("oci://"), STR("file:///"),
@@ -170,6 +180,15 @@ static const struct schema_field queue_fields[] = {
         .min = NSEC_PER_MSEC,
         .max = 24 * 3600 * NSEC_PER_SEC,
     },
+    {
+        .name = "fairness",
+        .type = SCHEMA_ENUM,
+        .offset = PART(queue, fairness),
+        .description = "What tenants that wait share by their weights: tokens, requests, or "
+                       "nothing (none: first come, first served).",
+        .fallback = "tokens",
+        .values = fairness_names,
+    },
 };
 
 static const struct schema queue_schema = {
@@ -189,6 +208,17 @@ static const struct schema_field traffic_fields[] = {
         .max = 64,
         .check = name_check_model_alias,
     },
+    {
+        .name = "policy",
+        .type = SCHEMA_ENUM,
+        .offset = PART(traffic, policy),
+        .description = "Which replica a request goes to: the one with the least to compute, cached "
+                       "beginnings of prompts taken into account (prefix), the one with the most "
+                       "free slots, the next one, the better of two at random, a session's own, or "
+                       "in proportion to weights.",
+        .fallback = "prefix",
+        .values = policy_names,
+    },
 };
 
 static const struct schema traffic_schema = {
@@ -197,6 +227,41 @@ static const struct schema traffic_schema = {
     .size = SIZE(traffic),
     .fields = traffic_fields,
     .field_count = ARRAY_LEN(traffic_fields),
+};
+
+#define PRICE_MAX (INT64_C(1000000) * 1000000) /* a million for a million tokens */
+
+static const struct schema_field price_fields[] = {
+    {
+        .name = "input",
+        .type = SCHEMA_MONEY,
+        .offset = PART(price, input),
+        .description = "For a million tokens of prompt.",
+        .max = PRICE_MAX,
+    },
+    {
+        .name = "cachedInput",
+        .type = SCHEMA_MONEY,
+        .offset = PART(price, cached_input),
+        .description = "For a million tokens of prompt that the engine had read already. Left "
+                       "out: like input.",
+        .max = PRICE_MAX,
+    },
+    {
+        .name = "output",
+        .type = SCHEMA_MONEY,
+        .offset = PART(price, output),
+        .description = "For a million generated tokens.",
+        .max = PRICE_MAX,
+    },
+};
+
+static const struct schema price_schema = {
+    .name = "price",
+    .description = "What tokens cost; tenants' budgets are counted in it.",
+    .size = SIZE(price),
+    .fields = price_fields,
+    .field_count = ARRAY_LEN(price_fields),
 };
 
 static const struct schema_field probes_fields[] = {
@@ -280,6 +345,13 @@ static const struct schema_field spec_fields[] = {
         .offset = offsetof(struct model_spec, traffic),
         .description = "Which requests reach the model.",
         .object = &traffic_schema,
+    },
+    {
+        .name = "price",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct model_spec, price),
+        .description = "What tokens cost; tenants' budgets are counted in it.",
+        .object = &price_schema,
     },
     {
         .name = "probes",

@@ -14,6 +14,8 @@ enum model_engine {
     MODEL_ENGINE_CUSTOM
 };
 
+enum model_fairness { MODEL_FAIR_TOKENS, MODEL_FAIR_REQUESTS, MODEL_FIFO };
+
 struct model_spec {
     struct {
         struct str uri, digest;
@@ -36,10 +38,15 @@ struct model_spec {
     struct {
         int64_t max_length;
         nsec max_wait;
+        int fairness; /* enum model_fairness */
     } queue;
     struct {
         struct schema_strings aliases;
+        int policy; /* its name: model_policy_name */
     } traffic;
+    struct {
+        int64_t input, cached_input, output; /* millionths of money for a million tokens */
+    } price;
     struct {
         nsec startup, period;
         int64_t failures;
@@ -52,6 +59,8 @@ struct model {
 };
 
 extern const struct resource_kind model_kind;
+
+const char *model_policy_name(int policy); /* of core/route */
 
 static inline struct model *model_from(struct resource *resource)
 {

@@ -230,6 +230,26 @@ static void put_text_event(struct str text, struct buf *out)
     buf_put_char(out, '\n');
 }
 
+/* The gateway takes it out again: it stands at the end, and its ids at its own end. */
+static void put_progress(struct json_writer *w, const struct openai_reply *reply,
+                         const struct openai_progress *p, bool opens)
+{
+    json_key(w, STR("fairway"));
+    json_object(w);
+    if (opens) {
+        json_member_str(w, STR("id"), reply->id);
+        json_member_int(w, STR("created"), reply->created);
+        json_member_int(w, STR("seed"), reply->seed);
+    }
+    json_member_u64(w, STR("shown"), p->shown);
+    json_key(w, STR("token_ids"));
+    json_array(w);
+    for (size_t i = 0; i < p->count; i++)
+        json_int(w, p->tokens[i]);
+    json_end(w);
+    json_end(w);
+}
+
 void openai_write_chunk(const struct openai_reply *reply, const struct openai_choice *choice,
                         bool opens, bool usage, struct buf *out)
 {
@@ -259,6 +279,8 @@ void openai_write_chunk(const struct openai_reply *reply, const struct openai_ch
         json_key(&w, STR("usage"));
         json_null(&w);
     }
+    if (choice->progress)
+        put_progress(&w, reply, choice->progress, opens);
     json_end(&w);
     buf_put(out, STR("\n\n"));
 }

@@ -16,6 +16,14 @@ struct openai_reply {
     enum openai_kind kind; /* OPENAI_CHAT, OPENAI_COMPLETION or OPENAI_GENERATE */
     struct str id, model, fingerprint;
     int64_t created; /* Unix seconds */
+    int64_t seed;    /* for openai_progress */
+};
+
+/* What another replica would need to go on from here; a field `fairway` of each chunk. */
+struct openai_progress {
+    const int32_t *tokens; /* since the last chunk */
+    size_t count;
+    uint64_t shown; /* bytes of text, this chunk's included */
 };
 
 struct openai_likely {
@@ -35,7 +43,8 @@ struct openai_choice {
     struct str text;
     const struct openai_logprob *logprobs; /* NULL: not asked for */
     size_t logprob_count;
-    const char *finish; /* "stop", "length"; NULL: goes on */
+    const char *finish;                     /* "stop", "length"; NULL: goes on */
+    const struct openai_progress *progress; /* NULL: nobody asked */
 };
 
 struct openai_usage {

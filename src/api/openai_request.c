@@ -315,6 +315,57 @@ static int read_stream_options(struct openai_reader *r)
     return 0;
 }
 
+static int wrong_resume(struct openai_reader *r, const char *field)
+{
+    return openai_refuse(r, "invalid_value", "fairway_resume",
+                         "Invalid value for 'fairway_resume': '%s' is missing or wrong.", field);
+}
+
+static int read_resumed_tokens(struct openai_reader *r, const struct json *ids)
+{
+    if (!ids || ids->type != JSON_ARRAY)
+        return wrong_resume(r, "token_ids");
+    int32_t *tokens = openai_array(r, ids->count, sizeof(int32_t));
+    size_t count = 0;
+    if (!tokens)
+        return ERR_NO_MEMORY;
+    json_each(item, ids)
+    {
+        int64_t token;
+        if (json_i64(item, &token) || token < 0 || token > INT32_MAX)
+            return wrong_resume(r, "token_ids");
+        tokens[count++] = (int32_t)token;
+    }
+    r->request->resume.tokens = tokens;
+    r->request->resume.count = count;
+    return 0;
+}
+
+static int read_resume(struct openai_reader *r)
+{
+    struct openai_resume *resume = &r->request->resume;
+    const struct json *node = openai_given(r, "fairway_resume");
+    int64_t shown;
+    if (!node)
+        return 0;
+    const struct json *id = json_get(node, STR("id"));
+    if (!r->request->stream || r->request->n != 1)
+        return openai_refuse(r, "invalid_value", "fairway_resume",
+                             "'fairway_resume' is only allowed for one streamed answer.");
+    if (!id || id->type != JSON_STRING)
+        return wrong_resume(r, "id");
+    if (json_i64(json_get(node, STR("created")), &resume->created))
+        return wrong_resume(r, "created");
+    if (json_i64(json_get(node, STR("seed")), &r->request->seed))
+        return wrong_resume(r, "seed");
+    if (json_i64(json_get(node, STR("shown")), &shown) || shown < 0)
+        return wrong_resume(r, "shown");
+    resume->given = r->request->has_seed = true;
+    resume->id = id->text;
+    resume->shown = (uint64_t)shown;
+    return read_resumed_tokens(r, json_get(node, STR("token_ids")));
+}
+
 static int read_encoding(struct openai_reader *r)
 {
     const struct json *node = openai_given(r, "encoding_format");
@@ -340,8 +391,8 @@ static int read_model(struct openai_reader *r)
 
 static int read_answer_fields(struct openai_reader *r)
 {
-    int (*const readers[])(struct openai_reader *) = {read_stops, read_biases, read_logprobs,
-                                                      read_seed, read_stream_options};
+    int (*const readers[])(struct openai_reader *) = {
+        read_stops, read_biases, read_logprobs, read_seed, read_stream_options, read_resume};
     for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
         int error = readers[i](r);
         if (error)

@@ -51,6 +51,19 @@ struct openai_bias {
     float bias;
 };
 
+/*
+ * An answer that another replica began (`fairway_resume`): it goes on behind what the client has,
+ * under the same id. The gateway has all of it from the chunks' field `fairway`.
+ */
+struct openai_resume {
+    bool given;
+    struct str id;
+    int64_t created;
+    uint64_t shown; /* bytes of text that the client has; it may be more than the tokens' text */
+    const int32_t *tokens;
+    size_t count;
+};
+
 struct openai_request {
     struct str model; /* ptr NULL: not named */
     struct openai_message *messages;
@@ -74,6 +87,7 @@ struct openai_request {
     bool stream, include_usage;
     bool base64;            /* embeddings as base64 of little-endian floats */
     bool no_special_tokens; /* tokenize */
+    struct openai_resume resume;
 };
 
 /* The error's status and message are filled in on failure; the code returned is ERR_INVALID,

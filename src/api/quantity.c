@@ -87,9 +87,22 @@ int quantity_parse(struct str text, int64_t unit, int64_t *ret_parts)
     return 0;
 }
 
+/* "0.15", "12" */
+static char *format_decimal(int64_t millionths, char text[QUANTITY_TEXT_MAX])
+{
+    int len = snprintf(text, QUANTITY_TEXT_MAX, "%" PRId64 ".%06" PRId64,
+                       millionths / QUANTITY_MILLIONTHS, millionths % QUANTITY_MILLIONTHS);
+    while (text[len - 1] == '0')
+        len--;
+    text[text[len - 1] == '.' ? len - 1 : len] = 0;
+    return text;
+}
+
 char *quantity_format(int64_t parts, int64_t unit, char text[QUANTITY_TEXT_MAX])
 {
-    CHECK(parts >= 0 && (unit == 1 || unit == 1000));
+    CHECK(parts >= 0 && (unit == 1 || unit == 1000 || unit == QUANTITY_MILLIONTHS));
+    if (unit == QUANTITY_MILLIONTHS)
+        return format_decimal(parts, text);
     if (parts % unit != 0) {
         snprintf(text, QUANTITY_TEXT_MAX, "%" PRId64 "m", parts);
         return text;

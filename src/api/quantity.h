@@ -11,11 +11,13 @@
 #include "base/str.h"
 
 /* `unit` is how many parts one whole is counted in: 1 for bytes, 1000 for thousandths of a
- * processor. ERR_PARSE for what is no amount; ERR_INVALID when it is out of range or no whole number
+ * processor, QUANTITY_MILLIONTHS for money. ERR_PARSE for what is no amount; ERR_INVALID when it is out of range or no whole number
  * of parts. */
 [[nodiscard]] int quantity_parse(struct str text, int64_t unit, int64_t *ret_parts);
 
-/* The shortest exact text; reads back the same. Returns text. */
+enum { QUANTITY_MILLIONTHS = 1000000 };
+
+/* The shortest exact text; reads back the same; millionths as a decimal number. Returns text. */
 enum { QUANTITY_TEXT_MAX = 32 };
 char *quantity_format(int64_t parts, int64_t unit, char text[QUANTITY_TEXT_MAX]);
 

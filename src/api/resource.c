@@ -5,9 +5,10 @@
 
 #include "api/model.h"
 #include "api/node.h"
+#include "api/tenant.h"
 #include "base/yaml.h"
 
-const struct resource_kind *const resource_kinds[] = {&model_kind, &node_kind, NULL};
+const struct resource_kind *const resource_kinds[] = {&model_kind, &node_kind, &tenant_kind, NULL};
 
 const struct resource_kind *resource_kind_find(struct str name)
 {

@@ -36,12 +36,39 @@ struct routes_model *routes_add_model(struct routes *r, struct str name)
     return *end = model;
 }
 
-void routes_add_alias(struct routes *r, struct routes_model *model, struct str alias)
+static void prepend_name(struct routes *r, struct routes_alias **list, struct str name)
 {
     struct routes_alias *a = ARENA_NEW(&r->arena, struct routes_alias);
-    a->name = arena_dup(&r->arena, alias);
-    a->next = model->aliases;
-    model->aliases = a;
+    a->name = arena_dup(&r->arena, name);
+    a->next = *list;
+    *list = a;
+}
+
+void routes_add_alias(struct routes *r, struct routes_model *model, struct str alias)
+{
+    prepend_name(r, &model->aliases, alias);
+}
+
+struct routes_tenant *routes_add_tenant(struct routes *r, struct str name)
+{
+    struct routes_tenant *t = ARENA_NEW(&r->arena, struct routes_tenant);
+    *t = (struct routes_tenant){.name = arena_dup(&r->arena, name),
+                                .weight = 1,
+                                .priority = QUEUE_BAND_NORMAL,
+                                .next = r->tenants};
+    return r->tenants = t;
+}
+
+void routes_add_used(struct routes *r, struct str tenant, const struct limit_usage *usage)
+{
+    struct routes_used *u = ARENA_NEW(&r->arena, struct routes_used);
+    *u = (struct routes_used){arena_dup(&r->arena, tenant), *usage, r->used};
+    r->used = u;
+}
+
+void routes_allow_model(struct routes *r, struct routes_tenant *tenant, struct str model)
+{
+    prepend_name(r, &tenant->models, model);
 }
 
 struct routes_replica *routes_add_replica(struct routes *r, struct routes_model *model, uint64_t id,

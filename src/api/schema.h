@@ -15,17 +15,18 @@
 #include "base/json.h"
 
 /* X(name, C type of the member, what explain calls it) */
-#define SCHEMA_TYPES(X)                                                \
-    X(SCHEMA_STRING, struct str, "string")                             \
-    X(SCHEMA_INT, int64_t, "integer")                                  \
-    X(SCHEMA_BOOL, bool, "boolean")                                    \
-    X(SCHEMA_DURATION, nsec, "duration, like 10s or 2m30s")            \
-    X(SCHEMA_BYTES, int64_t, "amount of bytes, like 20Gi")             \
-    X(SCHEMA_MILLI, int64_t, "amount, like 2 or 500m; in thousandths") \
-    X(SCHEMA_ENUM, int, "one of a set; the index into `values`")       \
-    X(SCHEMA_MAP, struct schema_map, "map of strings")                 \
-    X(SCHEMA_STRINGS, struct schema_strings, "list of strings")        \
-    X(SCHEMA_OBJECT, the struct itself, "object")                      \
+#define SCHEMA_TYPES(X)                                                   \
+    X(SCHEMA_STRING, struct str, "string")                                \
+    X(SCHEMA_INT, int64_t, "integer")                                     \
+    X(SCHEMA_BOOL, bool, "boolean")                                       \
+    X(SCHEMA_DURATION, nsec, "duration, like 10s or 2m30s")               \
+    X(SCHEMA_BYTES, int64_t, "amount of bytes, like 20Gi")                \
+    X(SCHEMA_MILLI, int64_t, "amount, like 2 or 500m; in thousandths")    \
+    X(SCHEMA_MONEY, int64_t, "amount of money, like 0.15; in millionths") \
+    X(SCHEMA_ENUM, int, "one of a set; the index into `values`")          \
+    X(SCHEMA_MAP, struct schema_map, "map of strings")                    \
+    X(SCHEMA_STRINGS, struct schema_strings, "list of strings")           \
+    X(SCHEMA_OBJECT, the struct itself, "object")                         \
     X(SCHEMA_OBJECTS, struct schema_objects, "list of objects")
 
 enum schema_type {
@@ -139,6 +140,8 @@ void schema_reference(const struct schema *schema, const char *prefix, struct bu
 
 const struct schema_field *schema_find(const struct schema *schema, struct str name);
 const char *schema_type_text(enum schema_type type);
+/* Of an amount: how many parts one whole is counted in (quantity.h). 0: the type is no amount. */
+int64_t schema_amount_unit(enum schema_type type);
 
 /* Puts `; did you mean "type"?` or `; known are: a, b`. */
 void schema_put_hint(const struct schema *schema, struct str name, struct buf *out);

@@ -155,11 +155,13 @@ static void decode_duration(const struct schema_field *field, const struct sourc
 static void decode_amount(const struct schema_field *field, const struct source *s, void *object,
                           struct schema_report *r)
 {
-    int64_t value, unit = field->type == SCHEMA_MILLI ? 1000 : 1;
+    int64_t value, unit = schema_amount_unit(field->type);
     bool scalar = !s->node || s->node->type == JSON_STRING || s->node->type == JSON_NUMBER;
     if (!scalar || quantity_parse(s->text, unit, &value))
         wrong_type(r, field, s->node,
-                   unit == 1 ? "an amount like 20Gi or 500M" : "an amount like 2 or 500m");
+                   field->type == SCHEMA_BYTES   ? "an amount like 20Gi or 500M"
+                   : field->type == SCHEMA_MILLI ? "an amount like 2 or 500m"
+                                                 : "an amount of money like 0.15");
     else if (in_range(r, field, value))
         *(int64_t *)member(object, field) = value;
 }
@@ -286,6 +288,7 @@ static void decode_scalar(const struct schema_field *field, const struct source 
         break;
     case SCHEMA_BYTES:
     case SCHEMA_MILLI:
+    case SCHEMA_MONEY:
         decode_amount(field, s, object, r);
         break;
     default:

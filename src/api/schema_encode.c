@@ -117,7 +117,8 @@ static void put_value(struct json_writer *w, const struct schema_field *field, c
         break;
     case SCHEMA_BYTES:
     case SCHEMA_MILLI:
-        put_amount(w, *(const int64_t *)value, field->type == SCHEMA_MILLI ? 1000 : 1);
+    case SCHEMA_MONEY:
+        put_amount(w, *(const int64_t *)value, schema_amount_unit(field->type));
         break;
     case SCHEMA_ENUM:
         json_str(w, str_from(field->values[*(const int *)value]));

@@ -24,6 +24,20 @@ const char *schema_type_text(enum schema_type type)
     return texts[type];
 }
 
+int64_t schema_amount_unit(enum schema_type type)
+{
+    switch (type) {
+    case SCHEMA_BYTES:
+        return 1;
+    case SCHEMA_MILLI:
+        return 1000;
+    case SCHEMA_MONEY:
+        return QUANTITY_MILLIONTHS;
+    default:
+        return 0;
+    }
+}
+
 /* The known name that `name` is most likely a slip of; NULL when none is near. */
 static const char *nearest(const struct schema *schema, struct str name)
 {
@@ -59,9 +73,8 @@ static void put_bound(struct buf *out, const struct schema_field *field, int64_t
     char text[MAX((int)QUANTITY_TEXT_MAX, (int)NSEC_TEXT_MAX)];
     if (field->type == SCHEMA_DURATION)
         buf_put(out, str_from(nsec_format(value, text)));
-    else if (field->type == SCHEMA_BYTES || field->type == SCHEMA_MILLI)
-        buf_put(out,
-                str_from(quantity_format(value, field->type == SCHEMA_MILLI ? 1000 : 1, text)));
+    else if (schema_amount_unit(field->type))
+        buf_put(out, str_from(quantity_format(value, schema_amount_unit(field->type), text)));
     else
         buf_printf(out, "%" PRId64 "%s", value,
                    field->type == SCHEMA_INT      ? ""

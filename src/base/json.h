@@ -106,6 +106,13 @@ void json_null(struct json_writer *w);
 void json_raw(struct json_writer *w, struct str raw);           /* valid JSON text as it stands */
 void json_tree(struct json_writer *w, const struct json *node); /* a whole tree; NULL writes null */
 
+/* A member of an object: key and value. */
+void json_member_str(struct json_writer *w, struct str key, struct str value);
+void json_member_int(struct json_writer *w, struct str key, int64_t value);
+void json_member_u64(struct json_writer *w, struct str key, uint64_t value);
+void json_member_double(struct json_writer *w, struct str key, double value);
+void json_member_bool(struct json_writer *w, struct str key, bool value);
+
 /* Puts text as a quoted JSON string, without a writer. */
 void json_put_str(struct buf *out, struct str text);
 

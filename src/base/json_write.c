@@ -26,6 +26,38 @@ static void put_escape(struct buf *out, unsigned char c)
     buf_put(out, str_from(text));
 }
 
+/* ---- members ---- */
+
+void json_member_str(struct json_writer *w, struct str key, struct str value)
+{
+    json_key(w, key);
+    json_str(w, value);
+}
+
+void json_member_int(struct json_writer *w, struct str key, int64_t value)
+{
+    json_key(w, key);
+    json_int(w, value);
+}
+
+void json_member_u64(struct json_writer *w, struct str key, uint64_t value)
+{
+    json_key(w, key);
+    json_u64(w, value);
+}
+
+void json_member_double(struct json_writer *w, struct str key, double value)
+{
+    json_key(w, key);
+    json_double(w, value);
+}
+
+void json_member_bool(struct json_writer *w, struct str key, bool value)
+{
+    json_key(w, key);
+    json_bool(w, value);
+}
+
 void json_put_str(struct buf *out, struct str text)
 {
     buf_put_char(out, '"');

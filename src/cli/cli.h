@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/time.h"
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NOT_FOUND = 3, CLI_NOT_RUNNING = 4 };
 
@@ -25,8 +26,8 @@ struct verb {
 };
 
 extern const struct verb verb_up, verb_down, verb_apply, verb_get, verb_describe, verb_scale,
-    verb_delete, verb_logs, verb_chat, verb_run, verb_key, verb_explain, verb_version,
-    verb_completion;
+    verb_delete, verb_logs, verb_chat, verb_run, verb_key, verb_usage, verb_why, verb_top,
+    verb_explain, verb_version, verb_completion;
 
 /* All verbs, ended by NULL. */
 extern const struct verb *const cli_verbs[];
@@ -72,6 +73,7 @@ void cli_table_print(struct cli_table *t); /* and frees it */
 void cli_print_tree(const struct json *tree, enum cli_output output);
 const char *cli_text(const struct json *node,
                      const char *fallback); /* of a string node; zero-terminated */
+double cli_number(const struct json *object, struct str key); /* of a member; 0 when it is none */
 struct str cli_age(struct arena *a, struct str rfc3339);
 
 #endif

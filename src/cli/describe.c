@@ -27,19 +27,13 @@ static int list(const char *state, const char *path, const char *model,
     return 0;
 }
 
-static double number(const struct json *object, struct str key)
-{
-    const struct json *node = json_get(object, key);
-    return node && node->type == JSON_NUMBER ? node->number : 0;
-}
-
 static void print_replica(const struct json *r)
 {
     printf("  %.0f  %s since %s (%s); process %.0f, port %.0f, %.0f MiB, %.0f restarts\n",
-           number(r, STR("id")), cli_text(json_get(r, STR("state")), ""),
+           cli_number(r, STR("id")), cli_text(json_get(r, STR("state")), ""),
            cli_text(json_get(r, STR("since")), ""), cli_text(json_get(r, STR("reason")), ""),
-           number(r, STR("pid")), number(r, STR("port")), number(r, STR("memory")) / (1 << 20),
-           number(r, STR("restarts")));
+           cli_number(r, STR("pid")), cli_number(r, STR("port")),
+           cli_number(r, STR("memory")) / (1 << 20), cli_number(r, STR("restarts")));
 }
 
 static void print_event(const struct json *e)

@@ -87,6 +87,26 @@ static void print_events(const struct json *items, struct arena *a)
     cli_table_print(t);
 }
 
+static void print_tenants(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"NAME", "WEIGHT", "PRIORITY", "LIMITS", "AGE"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *meta = json_get(item, STR("metadata"));
+        const struct json *spec = json_get(item, STR("spec"));
+        const struct json *limits = json_get(spec, STR("limits"));
+        const struct json *created = json_get(meta, STR("creationTimestamp"));
+        cli_table_cell(t, "%s", cli_text(json_get(meta, STR("name")), ""));
+        cli_table_cell(t, "%.0f", number(json_get(spec, STR("weight")), 1));
+        cli_table_cell(t, "%s", cli_text(json_get(spec, STR("priority")), ""));
+        cli_table_cell(t, "%u", limits ? limits->count : 0);
+        struct str age = created ? cli_age(a, created->text) : STR("-");
+        cli_table_cell(t, "%.*s", STR_ARG(age));
+    }
+    cli_table_print(t);
+}
+
 /* What `get` accepts as a kind, and where the admin API has it. */
 static const struct {
     const char *words[3];
@@ -95,6 +115,7 @@ static const struct {
 } kinds[] = {
     {{"models", "model", "m"}, "/apis/fairway.dev/v1/models", print_models},
     {{"nodes", "node", "n"}, "/apis/fairway.dev/v1/nodes", print_nodes},
+    {{"tenants", "tenant", "t"}, "/apis/fairway.dev/v1/tenants", print_tenants},
     {{"replicas", "replica", "r"}, "/v1/replicas", print_replicas},
     {{"events", "event", "e"}, "/v1/events", print_events},
 };
@@ -134,10 +155,10 @@ static int run(int argc, char **argv)
     if (cli_output_parse(output_option, &output))
         return cli_usage(&verb_get, "-o takes table, json or yaml, not %s", output_option);
     if (count == 0)
-        return cli_usage(&verb_get, "say what: models, nodes, replicas or events");
+        return cli_usage(&verb_get, "say what: models, tenants, nodes, replicas or events");
     int kind = find_kind(arguments[0]);
     if (kind < 0)
-        return cli_usage(&verb_get, "there are models, nodes, replicas and events, not %s",
+        return cli_usage(&verb_get, "there are models, tenants, nodes, replicas and events, not %s",
                          arguments[0]);
     char state[PATH_MAX], path[1024];
     struct err err;
@@ -157,7 +178,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_get = {
     .name = "get",
-    .arguments = "models|nodes|replicas|events [NAME] [-o table|json|yaml]",
+    .arguments = "models|tenants|nodes|replicas|events [NAME] [-o table|json|yaml]",
     .summary = "List objects, or show one",
     .help = "  -o, --output FORMAT   table (default), json or yaml\n"
             "      --state FOLDER    of the Fairway to ask\n",

@@ -107,6 +107,12 @@ const char *cli_text(const struct json *node, const char *fallback)
     return node && node->type == JSON_STRING ? node->text.ptr : fallback;
 }
 
+double cli_number(const struct json *object, struct str key)
+{
+    const struct json *node = json_get(object, key);
+    return node && node->type == JSON_NUMBER ? node->number : 0;
+}
+
 struct str cli_age(struct arena *a, struct str rfc3339)
 {
     struct tm utc = {0};

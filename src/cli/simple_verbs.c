@@ -80,24 +80,25 @@ static int run_delete(int argc, char **argv)
     if (done)
         return MAX(done, 0);
     if (count == 0)
-        return cli_usage(&verb_delete, "say which model");
-    if (count == 2 && strcmp(arguments[0], "model") != 0)
-        return cli_usage(&verb_delete, "only models can be deleted, not a %s", arguments[0]);
-    const char *name = model_name(arguments[count - 1]);
+        return cli_usage(&verb_delete, "say what: MODEL, model NAME or tenant NAME");
+    const char *kind = count == 2 ? arguments[0] : "model",
+               *name = model_name(arguments[count - 1]);
+    if (strcmp(kind, "model") != 0 && strcmp(kind, "tenant") != 0)
+        return cli_usage(&verb_delete, "models and tenants can be deleted, not a %s", kind);
     struct err err;
     struct client_reply reply;
-    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/models/%s", name);
+    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/%ss/%s", kind, name);
     if (client_call(state, "DELETE", path, STR_NONE, &reply, &err))
         return cli_fail(&err);
-    printf("model/%s deleted\n", name);
+    printf("%s/%s deleted\n", kind, name);
     client_reply_fini(&reply);
     return CLI_OK;
 }
 
 const struct verb verb_delete = {
     .name = "delete",
-    .arguments = "[model] NAME",
-    .summary = "Delete a model; its running requests end first",
+    .arguments = "[model|tenant] NAME",
+    .summary = "Delete a model, whose running requests end first, or a tenant's weight and limits",
     .help = "      --state FOLDER    of the Fairway to ask\n",
     .run = run_delete,
 };
@@ -143,84 +144,6 @@ const struct verb verb_down = {
     .summary = "Stop a running Fairway and its models",
     .help = "Running requests end first.\n\n      --state FOLDER    of the Fairway to stop\n",
     .run = run_down,
-};
-
-/* ---- key ---- */
-
-static int create_key(const char *state, const char *name)
-{
-    struct err err;
-    struct client_reply reply;
-    struct buf body;
-    buf_init(&body, 4096);
-    buf_put(&body, STR("{\"name\": "));
-    json_put_str(&body, str_from(name));
-    buf_put_char(&body, '}');
-    int error = client_call(state, "POST", "/v1/keys", buf_str(&body), &reply, &err);
-    buf_fini(&body);
-    if (error)
-        return cli_fail(&err);
-    fprintf(stderr, "The key is shown this once:\n");
-    printf("%s\n", cli_text(json_get(reply.body, STR("key")), ""));
-    client_reply_fini(&reply);
-    return CLI_OK;
-}
-
-static int list_keys(const char *state)
-{
-    static const char *const headings[] = {"NAME", "CREATED"};
-    struct err err;
-    struct client_reply reply;
-    if (client_call(state, "GET", "/v1/keys", STR_NONE, &reply, &err))
-        return cli_fail(&err);
-    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
-    const struct json *items = json_get(reply.body, STR("items"));
-    for (const struct json *item = items ? items->first : NULL; item; item = item->next) {
-        cli_table_cell(t, "%s", cli_text(json_get(item, STR("name")), ""));
-        cli_table_cell(t, "%s", cli_text(json_get(item, STR("created")), ""));
-    }
-    cli_table_print(t);
-    client_reply_fini(&reply);
-    return CLI_OK;
-}
-
-static int delete_key(const char *state, const char *name)
-{
-    struct err err;
-    struct client_reply reply;
-    char path[512];
-    snprintf(path, sizeof(path), "/v1/keys/%s", name);
-    if (client_call(state, "DELETE", path, STR_NONE, &reply, &err))
-        return cli_fail(&err);
-    client_reply_fini(&reply);
-    printf("key/%s deleted\n", name);
-    return CLI_OK;
-}
-
-static int run_key(int argc, char **argv)
-{
-    const char *arguments[2];
-    char state[PATH_MAX];
-    int count;
-    int done = parse_state_only(&verb_key, argc, argv, arguments, 2, &count, state);
-    if (done)
-        return MAX(done, 0);
-    if (count == 2 && strcmp(arguments[0], "create") == 0)
-        return create_key(state, arguments[1]);
-    if (count == 1 && strcmp(arguments[0], "list") == 0)
-        return list_keys(state);
-    if (count == 2 && strcmp(arguments[0], "delete") == 0)
-        return delete_key(state, arguments[1]);
-    return cli_usage(&verb_key, "say create NAME, list or delete NAME");
-}
-
-const struct verb verb_key = {
-    .name = "key",
-    .arguments = "create NAME | list | delete NAME",
-    .summary = "Manage the API keys that clients send",
-    .help = "On loopback no key is asked for until the first one is made.\n\n"
-            "      --state FOLDER    of the Fairway to ask\n",
-    .run = run_key,
 };
 
 /* ---- version ---- */

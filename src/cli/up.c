@@ -97,6 +97,25 @@ static void publish_keys(void *ctx, struct key_table *take_keys)
     gateway_set_keys(up->gateway, take_keys);
 }
 
+static struct usage *take_usage(void *ctx, struct arena *a, size_t *ret_count)
+{
+    struct up *up = ctx;
+    return gateway_take_usage(up->gateway, a, ret_count);
+}
+
+static bool write_request(void *ctx, struct str id, struct json_writer *w)
+{
+    struct up *up = ctx;
+    return gateway_write_request(up->gateway, id, w);
+}
+
+static void write_load(void *ctx, size_t requests_max, struct json_writer *w)
+{
+    struct up *up = ctx;
+    gateway_write_load(up->gateway, w);
+    gateway_write_requests(up->gateway, requests_max, w);
+}
+
 static int start_gateway(struct up *up, struct err *err)
 {
     struct gateway_options options = gateway_options_default();
@@ -108,7 +127,9 @@ static int start_gateway(struct up *up, struct err *err)
     options.access_log = !up->o.quiet;
     options.keepalive = up->o.keepalive;
     if (up->o.tls_certificate) {
-        int error = tls_server_new(up->o.tls_certificate, up->o.tls_key, &up->tls, err);
+        int error = tls_server_new(
+            &(struct tls_server_options){up->o.tls_certificate, up->o.tls_key, NULL, false},
+            &up->tls, err);
         if (error)
             return error;
         options.tls = up->tls;
@@ -136,6 +157,9 @@ static int start_controller(struct up *up, struct err *err)
         .rules = replica_rules_default(),
         .publish = publish,
         .publish_keys = publish_keys,
+        .take_usage = take_usage,
+        .write_request = write_request,
+        .write_load = write_load,
         .ctx = up,
     };
     return controller_start(&options, &up->controller, err);

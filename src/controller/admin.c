@@ -45,13 +45,18 @@ void admin_send(struct admin_reply *r, struct http_exchange *x, int status)
     buf_fini(&r->text);
 }
 
-/* ---- /v1/status ---- */
-
-static void put_text(struct json_writer *w, struct str key, const char *text)
+struct str admin_query(struct str query, struct str name)
 {
-    json_key(w, key);
-    json_str(w, str_from(text));
+    struct str pair;
+    while (str_split(&query, '&', &pair)) {
+        size_t equals = str_find_char(pair, '=');
+        if (str_eq(str_sub(pair, 0, equals), name))
+            return str_sub(pair, equals + 1, pair.len);
+    }
+    return STR_NONE;
 }
+
+/* ---- /v1/status ---- */
 
 static void get_status(struct controller *c, struct http_exchange *x, struct str rest)
 {
@@ -59,10 +64,10 @@ static void get_status(struct controller *c, struct http_exchange *x, struct str
     char started[CLOCK_RFC3339_MAX];
     admin_begin(&r);
     json_object(&r.json);
-    put_text(&r.json, STR("version"), FAIRWAY_VERSION);
-    put_text(&r.json, STR("gateway"), c->gateway_url);
-    put_text(&r.json, STR("state"), c->state_dir);
-    put_text(&r.json, STR("started"), clock_rfc3339(c->started, started));
+    json_member_str(&r.json, STR("version"), str_from(FAIRWAY_VERSION));
+    json_member_str(&r.json, STR("gateway"), str_from(c->gateway_url));
+    json_member_str(&r.json, STR("state"), str_from(c->state_dir));
+    json_member_str(&r.json, STR("started"), str_from(clock_rfc3339(c->started, started)));
     json_key(&r.json, STR("pid"));
     json_int(&r.json, getpid());
     json_end(&r.json);
@@ -71,29 +76,24 @@ static void get_status(struct controller *c, struct http_exchange *x, struct str
 
 /* ---- /v1/replicas ---- */
 
-static void put_number(struct json_writer *w, struct str key, uint64_t value)
-{
-    json_key(w, key);
-    json_u64(w, value);
-}
-
 static void put_replica(struct json_writer *w, const struct managed_replica *r)
 {
     char since[CLOCK_RFC3339_MAX], log_path[PATH_MAX];
     replica_log_path(r, log_path);
     json_object(w);
-    put_number(w, STR("id"), r->id);
-    put_number(w, STR("run"), r->run);
-    put_text(w, STR("model"), r->model->name);
-    put_text(w, STR("state"), replica_state_text(r->core.state));
-    put_text(w, STR("reason"), replica_reason_text(r->core.reason));
-    put_text(w, STR("since"), clock_rfc3339(clock_wall() - (clock_now() - r->core.since), since));
-    put_number(w, STR("pid"), r->process ? (uint64_t)process_pid(r->process) : 0);
-    put_number(w, STR("port"), r->port);
-    put_number(w, STR("memory"), r->process ? process_memory(r->process) : 0);
-    put_number(w, STR("restarts"), r->core.restarts);
-    put_number(w, STR("slots"), r->slots);
-    put_text(w, STR("log"), log_path);
+    json_member_u64(w, STR("id"), r->id);
+    json_member_u64(w, STR("run"), r->run);
+    json_member_str(w, STR("model"), str_from(r->model->name));
+    json_member_str(w, STR("state"), str_from(replica_state_text(r->core.state)));
+    json_member_str(w, STR("reason"), str_from(replica_reason_text(r->core.reason)));
+    json_member_str(w, STR("since"),
+                    str_from(clock_rfc3339(clock_wall() - (clock_now() - r->core.since), since)));
+    json_member_u64(w, STR("pid"), r->process ? (uint64_t)process_pid(r->process) : 0);
+    json_member_u64(w, STR("port"), r->port);
+    json_member_u64(w, STR("memory"), r->process ? process_memory(r->process) : 0);
+    json_member_u64(w, STR("restarts"), r->core.restarts);
+    json_member_u64(w, STR("slots"), r->slots);
+    json_member_str(w, STR("log"), str_from(log_path));
     json_end(w);
 }
 
@@ -124,7 +124,7 @@ static void put_event(struct json_writer *w, const struct store_event *e)
 {
     char at[CLOCK_RFC3339_MAX];
     json_object(w);
-    put_text(w, STR("time"), clock_rfc3339(e->at, at));
+    json_member_str(w, STR("time"), str_from(clock_rfc3339(e->at, at)));
     json_key(w, STR("object"));
     json_str(w, e->name);
     json_key(w, STR("reason"));
@@ -175,6 +175,9 @@ static const struct {
     {STR("GET"), STR("/v1/events"), true, get_events},
     {STR("GET"), STR("/v1/events/"), false, get_events},
     {STR("GET"), STR("/v1/logs/"), false, admin_get_log},
+    {STR("GET"), STR("/v1/usage"), true, admin_get_usage},
+    {STR("GET"), STR("/v1/load"), true, admin_get_load},
+    {STR("GET"), STR("/v1/requests/"), false, admin_get_request},
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
     {STR("POST"), STR("/v1/keys"), true, admin_post_key},
     {STR("DELETE"), STR("/v1/keys/"), false, admin_delete_key},
@@ -185,6 +188,10 @@ static const struct {
     {STR("GET"), STR("/apis/fairway.dev/v1/nodes"), true, admin_get_nodes},
     {STR("GET"), STR("/apis/fairway.dev/v1/nodes/"), false, admin_get_node},
     {STR("PUT"), STR("/apis/fairway.dev/v1/nodes/"), false, admin_put_node},
+    {STR("GET"), STR("/apis/fairway.dev/v1/tenants"), true, admin_get_tenants},
+    {STR("GET"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_get_tenant},
+    {STR("PUT"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_put_tenant},
+    {STR("DELETE"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_delete_tenant},
 };
 
 static void on_request(void *ctx, struct http_exchange *x)

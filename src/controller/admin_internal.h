@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the admin API: admin.c (URLs, small answers), admin_models.c, admin_nodes.c,
- * admin_keys.c, admin_logs.c. */
+ * admin_tenants.c, admin_keys.c, admin_usage.c, admin_requests.c, admin_logs.c. */
 #ifndef FAIRWAY_CONTROLLER_ADMIN_INTERNAL_H
 #define FAIRWAY_CONTROLLER_ADMIN_INTERNAL_H
 
@@ -23,8 +23,14 @@ void admin_fail(struct http_exchange *x, const struct err *err);
 typedef void admin_answer(struct controller *c, struct http_exchange *x, struct str rest);
 admin_answer admin_get_models, admin_get_model, admin_put_model, admin_delete_model;
 admin_answer admin_get_nodes, admin_get_node, admin_put_node;
+admin_answer admin_get_tenants, admin_get_tenant, admin_put_tenant, admin_delete_tenant;
 admin_answer admin_get_keys, admin_post_key, admin_delete_key;
+admin_answer admin_get_usage;
+admin_answer admin_get_request, admin_get_load;
 admin_answer admin_get_log;
+
+/* The value of NAME in "a=1&NAME=2", not decoded; ptr NULL when it is not there. */
+struct str admin_query(struct str query, struct str name);
 
 struct str admin_outcome(enum store_outcome outcome); /* "created" ... */
 

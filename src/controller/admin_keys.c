@@ -15,18 +15,41 @@ static void send_empty(struct http_exchange *x)
     admin_send(&r, x, 200);
 }
 
-static int create(struct controller *c, struct str body, struct arena *a, struct str *ret_name,
-                  char key[KEY_TEXT_MAX], struct err *err)
+/* {"name": ..., "tenant": ... (the name), "expiresIn": "30d" (never)} */
+static int read_wanted(struct arena *a, struct str body, struct key_info *ret_wanted,
+                       struct err *err)
 {
     struct json *tree;
+    nsec lifetime;
     int error = json_parse(a, body, &tree, err);
     if (error)
         return error;
     const struct json *name = json_get(tree, STR("name"));
+    const struct json *tenant = json_get(tree, STR("tenant"));
+    const struct json *expires = json_get(tree, STR("expiresIn"));
     if (!name || name->type != JSON_STRING)
         return err_set(err, ERR_INVALID, "name: is required");
-    *ret_name = name->text;
-    return keys_create(c->store, name->text, clock_wall(), key, err);
+    if (tenant && tenant->type != JSON_STRING)
+        return err_set(err, ERR_INVALID, "tenant: must be text");
+    nsec now = clock_wall();
+    *ret_wanted =
+        (struct key_info){name->text, tenant ? tenant->text : name->text, now, NSEC_NEVER};
+    if (!expires)
+        return 0;
+    if (expires->type != JSON_STRING || nsec_parse(expires->text, &lifetime) || lifetime <= 0)
+        return err_set(err, ERR_INVALID, "expiresIn: must be a duration like 12h or 30d");
+    ret_wanted->expires = nsec_after(now, lifetime);
+    return 0;
+}
+
+static void put_info(struct json_writer *w, const struct key_info *info)
+{
+    char created[CLOCK_RFC3339_MAX], expires[CLOCK_RFC3339_MAX];
+    json_member_str(w, STR("name"), info->name);
+    json_member_str(w, STR("tenant"), info->tenant);
+    json_member_str(w, STR("created"), str_from(clock_rfc3339(info->created, created)));
+    if (info->expires != NSEC_NEVER)
+        json_member_str(w, STR("expires"), str_from(clock_rfc3339(info->expires, expires)));
 }
 
 void admin_post_key(struct controller *c, struct http_exchange *x, struct str rest)
@@ -35,9 +58,11 @@ void admin_post_key(struct controller *c, struct http_exchange *x, struct str re
     struct admin_reply r;
     struct arena a;
     struct err err;
-    struct str name = STR_NONE;
+    struct key_info wanted;
     arena_init(&a, KEYS_ARENA_MAX);
-    int error = create(c, http_exchange_request(x)->body, &a, &name, key, &err);
+    int error = read_wanted(&a, http_exchange_request(x)->body, &wanted, &err);
+    if (!error)
+        error = keys_create(c->store, &wanted, key, &err);
     if (!error)
         error = controller_publish_keys(c, &err);
     if (error) {
@@ -45,10 +70,8 @@ void admin_post_key(struct controller *c, struct http_exchange *x, struct str re
     } else {
         admin_begin(&r);
         json_object(&r.json);
-        json_key(&r.json, STR("name"));
-        json_str(&r.json, name);
-        json_key(&r.json, STR("key"));
-        json_str(&r.json, str_from(key));
+        put_info(&r.json, &wanted);
+        json_member_str(&r.json, STR("key"), str_from(key));
         json_end(&r.json);
         admin_send(&r, x, 201);
     }
@@ -57,7 +80,6 @@ void admin_post_key(struct controller *c, struct http_exchange *x, struct str re
 
 void admin_get_keys(struct controller *c, struct http_exchange *x, struct str rest)
 {
-    char created[CLOCK_RFC3339_MAX];
     struct key_info *keys;
     struct admin_reply r;
     struct arena a;
@@ -76,10 +98,7 @@ void admin_get_keys(struct controller *c, struct http_exchange *x, struct str re
     json_array(&r.json);
     for (size_t i = 0; i < count; i++) {
         json_object(&r.json);
-        json_key(&r.json, STR("name"));
-        json_str(&r.json, keys[i].name);
-        json_key(&r.json, STR("created"));
-        json_str(&r.json, str_from(clock_rfc3339(keys[i].created, created)));
+        put_info(&r.json, &keys[i]);
         json_end(&r.json);
     }
     json_end(&r.json);

@@ -24,17 +24,6 @@ struct follower {
     bool full;
 };
 
-static struct str query_value(struct str query, struct str name)
-{
-    struct str pair;
-    while (str_split(&query, '&', &pair)) {
-        size_t equals = str_find_char(pair, '=');
-        if (str_eq(str_sub(pair, 0, equals), name))
-            return str_sub(pair, equals + 1, pair.len);
-    }
-    return STR_NONE;
-}
-
 static struct managed_replica *find_replica(struct controller *c, struct str model,
                                             struct str id_text)
 {
@@ -107,8 +96,8 @@ void admin_get_log(struct controller *c, struct http_exchange *x, struct str nam
 {
     const struct http_header headers[] = {{STR("content-type"), STR("text/plain; charset=utf-8")}};
     struct str query = http_exchange_request(x)->query;
-    struct managed_replica *r = find_replica(c, name, query_value(query, STR("replica")));
-    struct str lines_text = query_value(query, STR("lines"));
+    struct managed_replica *r = find_replica(c, name, admin_query(query, STR("replica")));
+    struct str lines_text = admin_query(query, STR("lines"));
     uint64_t lines = LINES_DEFAULT;
     struct err err;
     struct buf tail;
@@ -127,7 +116,7 @@ void admin_get_log(struct controller *c, struct http_exchange *x, struct str nam
     replica_log_path(r, path);
     buf_init(&tail, TAIL_MAX);
     (void)!log_file_tail(path, (size_t)lines, &tail); /* no log yet: empty */
-    if (query_value(query, STR("follow")).ptr)
+    if (admin_query(query, STR("follow")).ptr)
         start_following(c, x, path, buf_str(&tail));
     else
         http_respond(x, 200, headers, ARRAY_LEN(headers), buf_str(&tail));

@@ -27,35 +27,23 @@ static const char *phase_of(const struct managed_model *m)
     return ready ? "Degraded" : "Starting";
 }
 
-static void put_str(struct json_writer *w, struct str key, struct str value)
-{
-    json_key(w, key);
-    json_str(w, value);
-}
-
-static void put_int(struct json_writer *w, struct str key, int64_t value)
-{
-    json_key(w, key);
-    json_int(w, value);
-}
-
 static void put_status(struct json_writer *w, const struct managed_model *m)
 {
     size_t ready = count_replicas(m, REPLICA_READY), all = 0;
     list_each(r, &m->replicas, struct managed_replica, link) all += replica_has_process(&r->core);
     bool is_ready = ready > 0 && ready >= (size_t)m->wish.model->spec.replicas;
     json_object(w);
-    put_int(w, STR("observedGeneration"), m->wish.model->resource.metadata.generation);
-    put_int(w, STR("replicas"), (int64_t)all);
-    put_int(w, STR("readyReplicas"), (int64_t)ready);
-    put_str(w, STR("phase"), str_from(phase_of(m)));
+    json_member_int(w, STR("observedGeneration"), m->wish.model->resource.metadata.generation);
+    json_member_int(w, STR("replicas"), (int64_t)all);
+    json_member_int(w, STR("readyReplicas"), (int64_t)ready);
+    json_member_str(w, STR("phase"), str_from(phase_of(m)));
     json_key(w, STR("conditions"));
     json_array(w);
     json_object(w);
-    put_str(w, STR("type"), STR("Ready"));
-    put_str(w, STR("status"), is_ready ? STR("True") : STR("False"));
-    put_str(w, STR("reason"), str_from(phase_of(m)));
-    put_str(w, STR("message"), str_from(m->problem));
+    json_member_str(w, STR("type"), STR("Ready"));
+    json_member_str(w, STR("status"), is_ready ? STR("True") : STR("False"));
+    json_member_str(w, STR("reason"), str_from(phase_of(m)));
+    json_member_str(w, STR("message"), str_from(m->problem));
     json_end(w);
     json_end(w);
     json_end(w);
@@ -233,7 +221,7 @@ void admin_put_model(struct controller *c, struct http_exchange *x, struct str r
                                     : put_whole(c, &a, name, body, &stored, &outcome, &err);
     if (!error) {
         json_object(&r.json);
-        put_str(&r.json, STR("outcome"), admin_outcome(outcome));
+        json_member_str(&r.json, STR("outcome"), admin_outcome(outcome));
         json_key(&r.json, STR("object"));
         error = put_model(&r.json, &a, stored, model_find(c, name), &err);
     }

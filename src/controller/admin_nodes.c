@@ -40,40 +40,28 @@ void node_load(struct controller *c)
     arena_fini(&a);
 }
 
-static void put_str(struct json_writer *w, struct str key, struct str value)
-{
-    json_key(w, key);
-    json_str(w, value);
-}
-
-static void put_int(struct json_writer *w, struct str key, int64_t value)
-{
-    json_key(w, key);
-    json_int(w, value);
-}
-
 static void put_node(struct json_writer *w, const struct controller *c, struct str name)
 {
     struct machine_memory memory = machine_memory();
     json_object(w);
-    put_str(w, STR("apiVersion"), STR("fairway.dev/v1"));
-    put_str(w, STR("kind"), STR("Node"));
+    json_member_str(w, STR("apiVersion"), STR("fairway.dev/v1"));
+    json_member_str(w, STR("kind"), STR("Node"));
     json_key(w, STR("metadata"));
     json_object(w);
-    put_str(w, STR("name"), name);
+    json_member_str(w, STR("name"), name);
     json_end(w);
     json_key(w, STR("spec"));
     json_object(w);
     json_key(w, STR("cordon"));
     json_bool(w, c->cordoned);
     if (c->node_memory)
-        put_int(w, STR("memory"), (int64_t)c->node_memory);
+        json_member_int(w, STR("memory"), (int64_t)c->node_memory);
     json_end(w);
     json_key(w, STR("status"));
     json_object(w);
-    put_int(w, STR("cpu"), sysconf(_SC_NPROCESSORS_ONLN));
-    put_int(w, STR("memory"), (int64_t)memory.total);
-    put_int(w, STR("memoryFree"), (int64_t)memory.available);
+    json_member_int(w, STR("cpu"), sysconf(_SC_NPROCESSORS_ONLN));
+    json_member_int(w, STR("memory"), (int64_t)memory.total);
+    json_member_int(w, STR("memoryFree"), (int64_t)memory.available);
     json_end(w);
     json_end(w);
 }
@@ -149,7 +137,7 @@ void admin_put_node(struct controller *c, struct http_exchange *x, struct str na
         node_load(c);
         admin_begin(&r);
         json_object(&r.json);
-        put_str(&r.json, STR("outcome"), admin_outcome(outcome));
+        json_member_str(&r.json, STR("outcome"), admin_outcome(outcome));
         json_key(&r.json, STR("object"));
         put_node(&r.json, c, name);
         json_end(&r.json);

@@ -16,8 +16,10 @@
 #include "runtime/local/folder.h"
 #include "runtime/local/log_file.h"
 #include "store/keys.h"
+#include "store/usage.h"
 
 #define LOG_ROTATE_PERIOD SEC(30)
+#define LEDGER_PERIOD     SEC(1)
 enum { LOG_SIZE_MAX = 16 * 1024 * 1024 };
 
 void event_note(struct controller *c, struct str object, const char *reason, const char *format,
@@ -131,6 +133,29 @@ static void on_rotate(struct loop_timer *timer)
     loop_timer_start(c->loop, timer, LOG_ROTATE_PERIOD);
 }
 
+/* What was not stored stays here until it is. */
+static void store_usage(struct controller *c)
+{
+    struct err err;
+    if (!c->usage_count) {
+        arena_reset(&c->usage_arena);
+        c->usage = c->options.take_usage(c->options.ctx, &c->usage_arena, &c->usage_count);
+    }
+    if (!c->usage_count)
+        return;
+    if (usage_add(c->store, c->usage, c->usage_count, &err))
+        log_error("usage cannot be stored yet", log_str("error", err.message));
+    else
+        c->usage_count = 0;
+}
+
+static void on_ledger(struct loop_timer *timer)
+{
+    struct controller *c = container_of(timer, struct controller, ledger);
+    store_usage(c);
+    loop_timer_start(c->loop, timer, LEDGER_PERIOD);
+}
+
 static void load_models(struct controller *c)
 {
     struct arena arena;
@@ -149,9 +174,12 @@ static void on_begin(struct mail *mail)
 {
     struct controller *c = container_of(mail, struct controller, begin);
     node_load(c);
+    tenants_load(c);
+    tenants_load_used(c);
     load_models(c);
     replicas_adopt(c);
     loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);
+    loop_timer_start(c->loop, &c->ledger, LEDGER_PERIOD);
     reconcile(c);
 }
 
@@ -166,6 +194,8 @@ static void on_stop(struct mail *mail)
 {
     struct controller *c = container_of(mail, struct controller, stop);
     c->stopping = true;
+    store_usage(c);
+    store_usage(c); /* what came while earlier rows waited */
     http_server_drain(c->admin, SEC(2), admin_drained, c);
     reconcile(c);
 }
@@ -203,9 +233,13 @@ int controller_start(const struct controller_options *options, struct controller
     c->started = clock_wall();
     c->wake.fire = on_wake;
     c->rotate.fire = on_rotate;
+    c->ledger.fire = on_ledger;
     c->begin.deliver = on_begin;
     c->stop.deliver = on_stop;
     map_init(&c->models);
+    arena_init(&c->tenants_arena, SIZE_MAX);
+    arena_init(&c->usage_arena, SIZE_MAX);
+    arena_init(&c->used_arena, SIZE_MAX);
     c->loop = loop_new();
     c->client = http_client_new(c->loop, &client);
     int error = open_state(c, err);
@@ -243,8 +277,12 @@ void controller_free(struct controller *c)
         mem_free(m);
     }
     map_fini(&c->models);
+    arena_fini(&c->tenants_arena);
+    arena_fini(&c->usage_arena);
+    arena_fini(&c->used_arena);
     loop_timer_stop(&c->wake);
     loop_timer_stop(&c->rotate);
+    loop_timer_stop(&c->ledger);
     http_server_free(c->admin);
     http_client_free(c->client);
     loop_free(c->loop);

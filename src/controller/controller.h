@@ -14,7 +14,7 @@
  * marked processes that nobody owns are ended.
  *
  * Ownership: the controller owns its store, its processes and its thread. Thread rule: the functions below from one thread;
- * `publish` and `publish_keys` are called on the controller's thread (the first keys inside controller_start).
+ * the calls of the options are made on the controller's thread (the first keys inside controller_start).
  */
 #ifndef FAIRWAY_CONTROLLER_H
 #define FAIRWAY_CONTROLLER_H
@@ -26,6 +26,9 @@
 struct controller;
 struct key_table;
 struct metrics;
+struct usage;
+struct arena;
+struct json_writer;
 
 struct controller_options {
     const char *state_dir;   /* made if it is not there; one controller at a time */
@@ -35,6 +38,11 @@ struct controller_options {
     struct replica_rules rules;
     void (*publish)(void *ctx, struct routes *take_routes);
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
+    /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
+    struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
+    /* Members of an object: what happened to a request (false: not known); what waits and runs, and the newest requests. */
+    bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
+    void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);
     void *ctx;
 };
 

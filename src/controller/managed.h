@@ -68,14 +68,23 @@ struct controller {
     struct http_client *client;
     struct http_server *admin;
     struct map models; /* of managed_model */
-    struct loop_timer wake, rotate;
+    struct loop_timer wake, rotate, ledger;
     struct mail begin, stop;
     uint64_t routes_version;
     uint64_t next_id; /* of replicas and runs; never used twice */
     bool reconciling, again, stopping, admin_drained;
-    bool cordoned;        /* the node takes no new replicas */
-    uint64_t node_memory; /* bytes that replicas may use in all; 0: what the machine has */
-    nsec started;         /* wall clock */
+    bool cordoned;              /* the node takes no new replicas */
+    uint64_t node_memory;       /* bytes that replicas may use in all; 0: what the machine has */
+    struct arena tenants_arena; /* of the next */
+    struct resource **tenants;  /* own */
+    size_t tenant_count;
+    struct arena used_arena; /* of the next: what the ledger said at the start */
+    struct routes_used *used;
+    size_t used_count;
+    struct arena usage_arena; /* of the next: what is on its way to the ledger */
+    struct usage *usage;
+    size_t usage_count;
+    nsec started;                         /* wall clock */
     char instance[REPLICA_TOKEN_LEN + 1]; /* of this state folder: marks its processes */
 };
 
@@ -100,6 +109,11 @@ void replica_on_exited(void *replica, const struct process_end *end);
 
 /* ---- adopt.c ---- */
 void replicas_adopt(struct controller *c);
+
+/* ---- tenants.c ---- */
+void tenants_load(struct controller *c); /* what is stored; routes follow with the next reconcile */
+void tenants_load_used(struct controller *c); /* from the ledger, once */
+void tenants_publish(const struct controller *c, struct routes *routes);
 
 /* ---- admin_nodes.c ---- */
 void node_load(struct controller *c); /* what is stored about this machine */

@@ -149,8 +149,16 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     const struct model_spec *spec = &m->wish.model->spec;
     struct routes_model *model = routes_add_model(routes, str_from(m->name));
     model->expecting = spec->replicas > 0 && !m->cannot_run;
+    model->revision = m->wish.revision;
+    model->policy = str_from(model_policy_name(spec->traffic.policy));
+    model->resumes =
+        spec->engine.type == MODEL_ENGINE_LLAMA || spec->engine.type == MODEL_ENGINE_SIMULATE;
     model->queue_max_length = (size_t)spec->queue.max_length;
+    model->fairness = (enum queue_fairness)spec->queue.fairness; /* the same order */
     model->queue_max_wait = spec->queue.max_wait;
+    model->price =
+        (struct routes_price){(uint64_t)spec->price.input, (uint64_t)spec->price.cached_input,
+                              (uint64_t)spec->price.output};
     model->created = m->controller->started / NSEC_PER_SEC;
     for (size_t i = 0; i < spec->traffic.aliases.count; i++)
         routes_add_alias(routes, model, spec->traffic.aliases.items[i]);
@@ -161,6 +169,7 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
         struct routes_replica *replica =
             routes_add_replica(routes, model, r->run, STR("127.0.0.1"), r->port);
         replica->slots = r->slots;
+        replica->revision = r->revision;
     }
 }
 
@@ -172,6 +181,7 @@ static void publish(struct controller *c)
         if (!m->deleted)
             add_routes(routes, m);
     }
+    tenants_publish(c, routes);
     c->options.publish(c->options.ctx, routes);
 }
 

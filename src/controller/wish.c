@@ -153,7 +153,8 @@ static int build_env(struct wish *w, struct err *err)
     return 0;
 }
 
-/* A change of how many, how long to wait or under which further names needs no new process. */
+/* A change of how many, how long to wait, at what price or under which further names needs no new
+ * process. */
 static uint64_t hash_of_what_runs(const struct model *model)
 {
     struct model what_runs = *model;
@@ -161,6 +162,7 @@ static uint64_t hash_of_what_runs(const struct model *model)
     struct buf text;
     what_runs.spec.replicas = 1;
     memset(&what_runs.spec.queue, 0, sizeof(what_runs.spec.queue));
+    memset(&what_runs.spec.price, 0, sizeof(what_runs.spec.price));
     memset(&what_runs.spec.traffic, 0, sizeof(what_runs.spec.traffic));
     memset(&what_runs.spec.probes, 0, sizeof(what_runs.spec.probes));
     buf_init(&text, WISH_ARENA_MAX);

@@ -60,6 +60,35 @@ static struct str param_of(enum openai_kind kind)
                                       : STR("prompt");
 }
 
+/* Takes up the answer behind the tokens that the client has. */
+static int resume(struct call *call, struct choice *choice, struct api_error *error)
+{
+    const struct openai_resume *r = &call->request.resume;
+    struct model *model = call->service->options.model;
+    char piece[MODEL_PIECE_MAX];
+    bool goes_on = true;
+    for (size_t i = 0; i < r->count && goes_on; i++) {
+        size_t len = model->ops->is_token(model, r->tokens[i])
+                         ? model->ops->piece(model, r->tokens[i], piece)
+                         : 0;
+        goes_on = job_replay(choice->job, r->tokens[i], (struct str){piece, len});
+        choice->offset += len;
+    }
+    if (!goes_on || r->shown < choice->job->answer.dropped) {
+        *error = (struct api_error){.status = 400,
+                                    .message = STR("There is nothing to resume: the answer was "
+                                                   "complete, or is another one."),
+                                    .param = STR("fairway_resume")};
+        return ERR_INVALID;
+    }
+    choice->opened = true;
+    choice->shown = r->shown;
+    choice->skip = r->shown - choice->job->answer.dropped;
+    call->reply.id = r->id;
+    call->reply.created = r->created;
+    return 0;
+}
+
 /* The jobs of one prompt, one for each of its n choices. */
 static int make_jobs(struct call *call, const struct openai_prompt *prompt,
                      struct job_params *params, struct choice *choices, struct api_error *error)
@@ -96,6 +125,7 @@ static int make_all_jobs(struct call *call, struct api_error *error)
 {
     struct job_params params = params_of(call);
     struct openai_request *q = &call->request;
+    call->reply.seed = (int64_t)params.sampling.seed;
     size_t prompts = call->kind == OPENAI_CHAT ? 1 : q->prompt_count;
     call->choices = arena_array(&call->arena, prompts * q->n, sizeof(struct choice));
     if (!call->choices) {
@@ -109,7 +139,8 @@ static int make_all_jobs(struct call *call, struct api_error *error)
         if (result)
             return result;
     }
-    return 0;
+    call->progress = call->progress && call->count == 1;
+    return q->resume.given && call->count == 1 ? resume(call, call->choices, error) : 0;
 }
 
 static int submit(struct call *call, struct api_error *error)
@@ -223,6 +254,7 @@ static void init_call(struct call *call, struct service *s, struct http_exchange
     if (trace_parse(http_header_get(&http->headers, STR("traceparent")), &context))
         context = trace_new(&s->random);
     call->trace = context.trace;
+    call->progress = http_header_get(&http->headers, STR("x-fairway-progress")).ptr != NULL;
 }
 
 /* What a simulated engine is told to do wrong. True: the request is to fail. */

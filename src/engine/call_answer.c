@@ -60,16 +60,42 @@ static void send_scratch(struct call *call)
     buf_clear(out);
 }
 
+/* NULL: nobody asked, or the arena is full, so that nobody can go on from here. */
+static const struct openai_progress *progress_of(struct choice *choice, struct arena *arena,
+                                                 const struct job_news *news)
+{
+    struct openai_progress *p =
+        choice->call->progress ? ARENA_NEW(arena, struct openai_progress) : NULL;
+    int32_t *tokens = p ? arena_array(arena, news->count, sizeof(int32_t)) : NULL;
+    if (!tokens)
+        return NULL;
+    for (size_t i = 0; i < news->count; i++)
+        tokens[i] = news->tokens[i].token;
+    *p = (struct openai_progress){tokens, news->count, choice->shown};
+    return p;
+}
+
+/* What the client of a resumed answer has already is left out. */
+static struct str text_to_show(struct choice *choice, struct str text)
+{
+    size_t known = MIN(choice->skip, text.len);
+    choice->skip -= known;
+    choice->shown += text.len - known;
+    return str_sub(text, known, text.len);
+}
+
 static void stream_news(struct choice *choice, const struct job_news *news)
 {
     struct call *call = choice->call;
-    struct openai_choice chunk = {.index = (uint32_t)(choice - call->choices), .text = news->text};
+    struct openai_choice chunk = {.index = (uint32_t)(choice - call->choices),
+                                  .text = text_to_show(choice, news->text)};
     if (news->end != JOB_RUNNING)
         chunk.finish = news->end == JOB_STOP ? "stop" : "length";
-    if (news->text.len == 0 && news->count == 0 && !chunk.finish)
+    if (chunk.text.len == 0 && news->count == 0 && !chunk.finish)
         return;
     struct arena arena;
     arena_init(&arena, ANSWER_MAX);
+    chunk.progress = progress_of(choice, &arena, news);
     if (call->request.logprobs) {
         chunk.logprobs = logprobs_of(choice, &arena, news->tokens, news->count);
         chunk.logprob_count = news->count;
@@ -169,8 +195,14 @@ static void fail(struct call *call, const struct api_error *error)
     call_close(call, error->status);
 }
 
+/* A gateway that can go on elsewhere is told by a broken stream, as when a replica dies. */
 void answer_cut(struct call *call)
 {
+    if (call->streaming && call->progress) {
+        http_respond_abort(call->x);
+        call_close(call, 503);
+        return;
+    }
     fail(call, &(struct api_error){.status = 503,
                                    .message = STR("This replica is shutting down."),
                                    .code = STR("shutting_down")});

@@ -76,3 +76,16 @@ void job_push(struct job *job, int32_t token)
     }
     job->seen[job->seen_count++] = (struct sampler_count){token, 1};
 }
+
+bool job_replay(struct job *job, int32_t token, struct str piece)
+{
+    const struct answer_token record = {.token = token};
+    size_t bytes, tokens;
+    if (job_drawn(job) >= job->params.max_tokens)
+        return false;
+    job_push(job, token);
+    answer_put(&job->answer, &record, piece);
+    answer_ready(&job->answer, &bytes, &tokens);
+    answer_drop(&job->answer, bytes, tokens);
+    return !job->answer.stop.matched && job_drawn(job) < job->params.max_tokens;
+}

@@ -101,6 +101,10 @@ static inline uint32_t job_drawn(const struct job *job)
     return job->count - job->prompt_count;
 }
 
+/* Before submitting: a token of the answer that another replica drew and showed, with its bytes.
+ * False when the answer ends there. */
+[[nodiscard]] bool job_replay(struct job *job, int32_t token, struct str piece);
+
 /* Adds a drawn token to the sequence and to what penalties count. */
 void job_push(struct job *job, int32_t token);
 

@@ -42,6 +42,8 @@ struct choice {
     struct answer_token *tokens; /* own; when not streamed and log probabilities are wanted */
     size_t token_count;
     size_t offset; /* bytes of text before the token that is written next */
+    size_t shown;  /* bytes of text in the chunks */
+    size_t skip;   /* bytes of text to come that the client has already: a resumed answer */
     bool opened;   /* its first chunk is written */
     const char *finish;
     nsec last_token;
@@ -61,6 +63,7 @@ struct call {
     size_t count;
     size_t open;    /* choices whose job has not ended */
     bool streaming; /* the head is written */
+    bool progress;  /* chunks say what another replica would need to go on */
     bool blocked;   /* the client reads slowly: news stay where they are */
     bool pinned;    /* in use: not to be freed yet */
     int status;     /* of the answer */

@@ -15,7 +15,7 @@ void flight_move(struct flight *f, enum flight_state to)
     static const unsigned moves[] = {
         [FLIGHT_WAITING] = 1 << FLIGHT_CALLING | 1 << FLIGHT_ENDED,
         [FLIGHT_CALLING] = 1 << FLIGHT_WAITING | 1 << FLIGHT_ANSWERING | 1 << FLIGHT_ENDED,
-        [FLIGHT_ANSWERING] = 1 << FLIGHT_ENDED,
+        [FLIGHT_ANSWERING] = 1 << FLIGHT_WAITING | 1 << FLIGHT_ENDED,
         [FLIGHT_ENDED] = 0,
     };
     CHECK(moves[f->state] >> to & 1);
@@ -26,15 +26,16 @@ void flight_move(struct flight *f, enum flight_state to)
 
 void flight_send_head(struct flight *f, int status, struct str content_type)
 {
-    const struct http_header headers[] = {
+    struct http_header headers[4 + RATE_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
         {STR("cache-control"), STR("no-cache")},
         {STR("x-accel-buffering"), STR("no")}, /* a proxy in front must not hold events back */
     };
+    size_t count = 4 + rate_headers_put(&f->rates, headers + 4);
     f->head_sent = true;
     f->status = status;
-    http_respond_begin(f->exchange, status, headers, ARRAY_LEN(headers));
+    http_respond_begin(f->exchange, status, headers, count);
 }
 
 static void send_bytes(struct flight *f, struct str bytes)
@@ -60,13 +61,14 @@ void flight_send_chunk(struct flight *f, struct str events)
 
 void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body)
 {
-    const struct http_header headers[] = {
+    struct http_header headers[2 + RATE_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
     };
+    size_t count = 2 + rate_headers_put(&f->rates, headers + 2);
     f->status = status;
     f->bytes = body.len;
-    http_respond(f->exchange, status, headers, ARRAY_LEN(headers), body);
+    http_respond(f->exchange, status, headers, count, body);
     f->exchange = NULL;
 }
 
@@ -88,11 +90,12 @@ void flight_fail(struct flight *f, int status, struct str code, struct str messa
                  nsec retry_after)
 {
     const struct api_error e = {.status = status, .message = message, .code = code};
+    f->reason = code.ptr;
     if (f->head_sent) {
         fail_in_stream(f, &e);
     } else {
         f->status = status;
-        reply_error(f->exchange, &e, retry_after, str_from(f->id));
+        reply_error(f->exchange, &e, retry_after, str_from(f->id), &f->rates);
         f->exchange = NULL;
     }
     flight_end(f);
@@ -110,6 +113,13 @@ static void on_reject(struct flight *f)
     switch (v->decision.code) {
     case ERR_FULL:
         metric_add(m->rejected_full, 1);
+        if (v->decision.why == POOL_WHY_TENANT_FULL) {
+            flight_fail(f, 429, STR("tenant_queue_full"),
+                        STR("As many of your requests wait for this model as may wait "
+                            "(limits.queueLength). Try again after the time in Retry-After."),
+                        v->retry_after);
+            break;
+        }
         snprintf(message, sizeof(message),
                  "The queue of model '%.*s' is full. Try again after the time in Retry-After.",
                  STR_ARG(name));
@@ -142,12 +152,30 @@ static void on_verdict(struct ticket *t)
     }
     f->waited += t->verdict.decision.waited;
     f->replica = t->verdict.decision.replica;
+    flight_record_dispatched(f);
     if (f->retries == 0)
         metric_observe(flight_meters(f)->queue_wait, nsec_to_seconds(f->waited));
     flight_call(f);
 }
 
 /* ---- begin and end ---- */
+
+/* ": waiting, 12 before this one, about 3.5s" */
+static void send_place(struct flight *f)
+{
+    char comment[128], wait[NSEC_TEXT_MAX];
+    size_t position;
+    nsec expected;
+    model_pool_place(f->pool, &f->ticket, &position, &expected);
+    if (f->state != FLIGHT_WAITING)
+        snprintf(comment, sizeof(comment), ": running\n\n");
+    else if (expected == NSEC_NEVER)
+        snprintf(comment, sizeof(comment), ": waiting, %zu before this one\n\n", position);
+    else
+        snprintf(comment, sizeof(comment), ": waiting, %zu before this one, about %s\n\n", position,
+                 nsec_format(expected, wait));
+    send_bytes(f, str_from(comment));
+}
 
 static void on_keepalive(struct loop_timer *timer)
 {
@@ -156,7 +184,7 @@ static void on_keepalive(struct loop_timer *timer)
         return;
     if (!f->head_sent)
         flight_send_head(f, 200, STR("text/event-stream"));
-    send_bytes(f, STR(": waiting\n\n"));
+    send_place(f);
     loop_timer_start(f->worker->loop, timer, f->worker->options->keepalive);
 }
 
@@ -164,6 +192,9 @@ static void free_flight(struct flight *f)
 {
     buf_fini(&f->edited);
     buf_fini(&f->held);
+    buf_fini(&f->resumed);
+    mem_free(f->blocks);
+    openai_resume_fini(&f->resume);
     model_pool_unref(f->pool);
     mem_free(f);
 }
@@ -178,11 +209,15 @@ static void access_log(const struct flight *f, nsec took)
     char trace[TRACE_ID_TEXT_MAX];
     log_info("request", log_str("id", f->id),
              log_str("trace_id", trace_id_format(f->trace.own.trace, trace)),
-             log_text("model", model_pool_name(f->pool)), log_int("status", f->status),
-             log_int("run", (int64_t)f->replica), log_dur("waited", f->waited),
+             log_text("model", model_pool_name(f->pool)), log_text("tenant", f->tenant->name),
+             log_int("status", f->status), log_int("run", (int64_t)f->replica),
+             log_dur("waited", f->waited),
              log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
              log_dur("took", took), log_int("chunks", (int64_t)f->chunks),
-             log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries));
+             log_int("bytes", (int64_t)f->bytes), log_int("retries", f->retries),
+             log_int("resumptions", f->resumptions),
+             log_int("input_tokens", (int64_t)f->usage.prompt_tokens),
+             log_int("output_tokens", (int64_t)f->usage.completion_tokens));
 }
 
 /* Everything that both ends share: the answer given, and the client gone. */
@@ -191,6 +226,7 @@ static void account(struct flight *f)
     nsec took = loop_now(f->worker->loop) - f->started;
     flight_move(f, FLIGHT_ENDED);
     loop_timer_stop(&f->keepalive);
+    flight_reckon(f);
     metric_observe(flight_meters(f)->duration, nsec_to_seconds(took));
     model_meters_count(flight_meters(f), f->status);
     flight_trace_end(f, f->worker->options->tracer);
@@ -212,6 +248,7 @@ void flight_departed(struct flight *f)
     if (f->call)
         http_call_cancel(f->call);
     f->call = NULL;
+    flight_settle(f);
     account(f);
     if (model_pool_cancel(f->pool, &f->ticket))
         free_flight(f);
@@ -233,6 +270,14 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->upstream_path = take_request->upstream_path;
     f->edited = take_request->take_body;
     f->stream = take_request->stream;
+    f->usage_asked = take_request->usage_asked;
+    f->resumable = take_request->resumable;
+    openai_resume_init(&f->resume);
+    f->tenant = take_request->tenant->tenant;
+    f->price = model->price;
+    f->limits = take_request->tenant->rules->limits;
+    f->hold = take_request->hold;
+    f->rates = take_request->rates;
     f->started = http_exchange_started(f->exchange);
     snprintf(f->id, sizeof(f->id), "req_%016llx", (unsigned long long)rng_u64(&w->rng));
     buf_init(&f->held, FLIGHT_ANSWER_MAX);
@@ -246,10 +291,21 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         loop_timer_start(w->loop, &f->keepalive, w->options->keepalive);
     f->ticket = (struct ticket){.home = w->loop, .deliver = on_verdict, .released = on_released};
     f->ticket.request.entry = (struct queue_entry){
-        .band = QUEUE_BAND_NORMAL,
-        .tokens = take_request->tokens,
+        .tenant = f->tenant->number,
+        .band = take_request->band,
+        .input_tokens = take_request->input_tokens,
+        .output_tokens = take_request->output_tokens,
         .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
-    f->ticket.request.route = (struct route_request){.prompt_tokens = take_request->tokens};
+    f->blocks = take_request->take_blocks;
+    f->ticket.request.route = (struct route_request){
+        .prompt_tokens = take_request->input_tokens,
+        .output_tokens = take_request->output_tokens,
+        .session = take_request->session,
+        .blocks = f->blocks,
+        .block_count = take_request->block_count,
+        .block_tokens = PREFIX_BLOCK_BYTES / BYTES_PER_TOKEN,
+    };
+    flight_record_begin(f, take_request->band);
     model_pool_submit(f->pool, &f->ticket);
 }

@@ -3,6 +3,8 @@
 #ifndef FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 #define FAIRWAY_GATEWAY_FLIGHT_INTERNAL_H
 
+#include "api/openai_resume.h"
+#include "api/openai_usage.h"
 #include "gateway/flight.h"
 #include "gateway/flight_trace.h"
 #include "gateway/meters.h"
@@ -21,9 +23,16 @@ struct flight {
     struct worker *worker;
     struct http_exchange *exchange; /* borrow; NULL after the client left */
     struct model_pool *pool;        /* ref */
+    struct tenant *tenant;          /* borrow */
+    struct routes_price price;
+    struct limit_rules limits;
+    struct limit_hold hold; /* of its tenant's limits: open until its end */
+    struct rate_headers rates;
+    uint64_t *blocks; /* own; see flight_request */
     struct str upstream_path;
     struct buf edited; /* own; see flight_request */
     bool stream;
+    bool usage_asked; /* see flight_request */
     enum flight_state state;
     bool head_sent; /* of the response to the client */
     char id[FLIGHT_ID_LEN + 1];
@@ -37,13 +46,25 @@ struct flight {
     char content_type[FLIGHT_CONTENT_TYPE_MAX];
     struct buf held; /* own: an incomplete event, or an answer until complete */
 
+    /* a stream that another replica could go on with */
+    bool resumable;
+    struct openai_resume_state resume;
+    struct buf
+        resumed; /* own: the body that asks for the rest; empty before the first resumption */
+    unsigned resumptions;
+
     /* for metrics and the access log */
     nsec started, waited, first_chunk, last_chunk;
-    uint64_t chunks, bytes;
+    uint64_t chunks, events, bytes; /* a chunk is what one read brought: some events */
+    struct openai_usage usage;      /* as the engine says; else reckoned at the end */
+    bool usage_known;
+    uint64_t charged; /* events that its tenant was charged for while they passed */
     unsigned retries;
     size_t prompt_length; /* bytes of the request's body */
     struct flight_trace trace;
-    int status; /* answered; 499: the client left */
+    int status;         /* answered; 499: the client left */
+    const char *reason; /* static: the code of the error it ended with; NULL: none */
+    uint64_t record;    /* its number among the worker's */
 };
 
 static inline struct model_meters *flight_meters(struct flight *f)
@@ -60,6 +81,19 @@ void flight_send_whole(struct flight *f, int status, struct str content_type, st
 void flight_fail(struct flight *f, int status, struct str code, struct str message,
                  nsec retry_after);
 void flight_end(struct flight *f); /* the client has its answer: out of the pool's hands, freed */
+
+/* flight_record.c: what happened to it, for `fairway why`. */
+void flight_record_begin(struct flight *f, enum queue_band band);
+void flight_record_dispatched(struct flight *f);
+void flight_record_left(struct flight *f, const char *outcome); /* a replica, for another one */
+void flight_record_end(struct flight *f, int64_t cost);
+
+/* flight_account.c: what it used, when it is over. */
+void flight_settle(struct flight *f); /* before its ticket ends */
+void flight_reckon(struct flight *f);
+
+/* flight_resume.c: a replica broke off in mid-stream. False: nobody can go on with it. */
+bool flight_resume(struct flight *f);
 
 /* flight_upstream.c: towards the replica that the verdict names. */
 void flight_call(struct flight *f);

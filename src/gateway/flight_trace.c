@@ -32,6 +32,7 @@ char *flight_trace_call(struct flight_trace *t, struct rng *random,
 static void describe_inference(const struct flight *f, struct span *s)
 {
     span_text(s, "request_id", str_from(f->id));
+    span_text(s, "fairway.tenant", f->tenant->name);
     span_text(s, "gen_ai.request.model", model_pool_name(f->pool));
     span_int(s, "prompt_length", (int64_t)f->prompt_length);
     span_int(s, "http.response.status_code", f->status);
@@ -52,7 +53,9 @@ static void describe_generate(const struct flight *f, struct span *s)
     span_text(s, "server.address", str_from(f->ticket.verdict.host));
     span_int(s, "server.port", f->ticket.verdict.port);
     span_text(s, "gpu_id", STR("cpu"));
-    span_int(s, "tokens_generated", (int64_t)f->chunks);
+    span_int(s, "tokens_generated", (int64_t)f->usage.completion_tokens);
+    span_int(s, "gen_ai.usage.input_tokens", (int64_t)f->usage.prompt_tokens);
+    span_int(s, "gen_ai.usage.output_tokens", (int64_t)f->usage.completion_tokens);
     if (f->first_chunk)
         span_double(s, "gen_ai.server.time_to_first_token",
                     nsec_to_seconds(f->first_chunk - f->started));

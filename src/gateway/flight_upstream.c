@@ -4,6 +4,9 @@
 #include "net/sse.h"
 #include "observe/metrics.h"
 
+/* An event is about a token. Charged in batches: the pool is shared by all workers. */
+enum { EVENTS_PER_CHARGE = 8 };
+
 /* Client headers that are not the replica's business: of the connection, credentials, and those that Fairway sets itself. */
 static bool is_kept_back(struct str name)
 {
@@ -33,7 +36,7 @@ static bool is_kept_back(struct str name)
 }
 
 static size_t upstream_headers(struct flight *f, const struct http_request *r,
-                               struct http_header ret_headers[HTTP_HEADERS_MAX + 2],
+                               struct http_header ret_headers[HTTP_HEADERS_MAX + 3],
                                char traceparent[TRACEPARENT_MAX])
 {
     size_t count = 0;
@@ -43,6 +46,8 @@ static size_t upstream_headers(struct flight *f, const struct http_request *r,
     ret_headers[count++] = (struct http_header){STR("x-request-id"), str_from(f->id)};
     flight_trace_call(&f->trace, &f->worker->rng, traceparent);
     ret_headers[count++] = (struct http_header){STR("traceparent"), str_from(traceparent)};
+    if (f->resumable)
+        ret_headers[count++] = (struct http_header){STR("x-fairway-progress"), STR("1")};
     return count;
 }
 
@@ -65,6 +70,8 @@ static void on_head(void *ctx, int status, const struct http_headers *headers)
     f->content_type[len] = 0;
     if (f->upstream_stream)
         f->held.max = FLIGHT_EVENT_MAX;
+    if (!worth_a_retry(status))
+        model_pool_first_byte(f->pool, &f->ticket);
 }
 
 static void pass_on(struct flight *f, struct str events)
@@ -76,21 +83,49 @@ static void pass_on(struct flight *f, struct str events)
         if (!f->head_sent)
             flight_send_head(f, 200, str_from(f->content_type));
     }
+    f->events += sse_count_events(events);
+    if (f->events - f->charged >= EVENTS_PER_CHARGE) {
+        model_pool_progress(f->pool, &f->ticket, f->events - f->charged);
+        f->charged = f->events;
+    }
     flight_send_chunk(f, events);
+}
+
+/* Whole events. What is none of the client's business is taken out: the replica's progress, and a report of usage that it did
+ * not ask for. */
+static void pass_events(struct flight *f, struct str events)
+{
+    struct buf *scratch = &f->worker->scratch;
+    struct str report;
+    if (f->resumable) {
+        buf_clear(scratch);
+        openai_resume_pass(&f->resume, events, scratch);
+        CHECK(!scratch->error);
+        events = buf_str(scratch);
+    }
+    bool found = openai_find_usage(events, &f->usage, &report);
+    f->usage_known |= found;
+    if (!found || f->usage_asked || !report.len) {
+        pass_on(f, events);
+        return;
+    }
+    size_t at = (size_t)(report.ptr - events.ptr);
+    pass_on(f, str_sub(events, 0, at));
+    pass_on(f, str_sub(events, at + report.len, events.len));
 }
 
 static void on_events(struct flight *f, struct str bytes)
 {
     if (f->held.len == 0) {
         size_t whole = sse_whole_events(bytes, 0);
-        pass_on(f, str_sub(bytes, 0, whole));
+        pass_events(f, str_sub(bytes, 0, whole));
         buf_put(&f->held, str_sub(bytes, whole, bytes.len));
         return;
     }
     size_t seen = f->held.len;
     buf_put(&f->held, bytes);
     size_t whole = sse_whole_events(buf_str(&f->held), seen);
-    pass_on(f, str_sub(buf_str(&f->held), 0, whole));
+    pass_events(f, str_sub(buf_str(&f->held), 0, whole));
     buf_drop_front(&f->held, whole);
 }
 
@@ -112,12 +147,15 @@ static void retry(struct flight *f, int error)
     f->retries++;
     metric_add(flight_meters(f)->retries, 1);
     flight_move(f, FLIGHT_WAITING);
+    flight_record_left(f, "failed before it answered");
     buf_clear(&f->held);
+    flight_settle(f);
     model_pool_retry(f->pool, &f->ticket);
 }
 
 static void finish_ticket(struct flight *f, enum route_outcome outcome)
 {
+    flight_settle(f);
     model_pool_finish(f->pool, &f->ticket, outcome);
 }
 
@@ -138,6 +176,7 @@ static void answer_as_event(struct flight *f)
 static void answer_whole(struct flight *f)
 {
     bool client_wrong = f->upstream_status >= 400 && f->upstream_status < 500;
+    f->usage_known = openai_read_usage(buf_str(&f->held), &f->usage);
     finish_ticket(f, client_wrong ? ROUTE_NEUTRAL : ROUTE_OK);
     flight_move(f, FLIGHT_ANSWERING);
     if (f->head_sent)
@@ -176,9 +215,10 @@ static void on_done(void *ctx, int error)
     f->call = NULL;
     if (!error)
         error = f->held.error;
-    if (f->state == FLIGHT_ANSWERING && error)
-        break_stream(f);
-    else if (error == ERR_TOO_BIG) {
+    if (f->state == FLIGHT_ANSWERING && error) {
+        if (!flight_resume(f))
+            break_stream(f);
+    } else if (error == ERR_TOO_BIG) {
         finish_ticket(f, ROUTE_OK);
         flight_fail(f, 502, STR("answer_too_big"),
                     STR("The replica's answer is longer than the gateway holds (32 MiB)."), 0);
@@ -190,11 +230,18 @@ static void on_done(void *ctx, int error)
         answer_whole(f);
 }
 
+static struct str body_of(const struct flight *f)
+{
+    return f->resumptions  ? buf_str(&f->resumed)
+           : f->edited.max ? buf_str(&f->edited)
+                           : http_exchange_request(f->exchange)->body;
+}
+
 void flight_call(struct flight *f)
 {
     const struct http_request *r = http_exchange_request(f->exchange);
     const struct gateway_options *options = f->worker->options;
-    struct http_header headers[HTTP_HEADERS_MAX + 2];
+    struct http_header headers[HTTP_HEADERS_MAX + 3];
     char traceparent[TRACEPARENT_MAX];
     const struct http_call_request request = {
         .host = str_from(f->ticket.verdict.host),
@@ -203,7 +250,7 @@ void flight_call(struct flight *f)
         .target = f->upstream_path,
         .headers = headers,
         .header_count = upstream_headers(f, r, headers, traceparent),
-        .body = f->edited.max ? buf_str(&f->edited) : r->body,
+        .body = body_of(f),
         .connect_timeout = options->upstream_connect_timeout,
         .head_timeout = options->upstream_head_timeout,
         .idle_timeout = options->upstream_idle_timeout,

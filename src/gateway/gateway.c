@@ -2,10 +2,13 @@
 #include "gateway/gateway.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "gateway/ledger.h"
 #include "gateway/meters.h"
+#include "gateway/tenants.h"
 #include "gateway/worker.h"
 #include "net/port.h"
 #include "observe/metrics.h"
@@ -26,7 +29,9 @@ struct gateway {
     unsigned worker_count;
     pthread_mutex_t mutex; /* over the rest */
     pthread_cond_t changed;
-    struct map pools;      /* of pool_slot */
+    struct map pools; /* of pool_slot */
+    struct tenants tenants;
+    struct ledger ledger;
     struct routes *routes; /* ref; NULL: none yet */
     struct key_ring *keys; /* ref; NULL: none yet */
     unsigned drained;      /* workers */
@@ -78,6 +83,8 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
     map_init(&g->pools);
+    tenants_init(&g->tenants);
+    ledger_init(&g->ledger);
     uint16_t port = options->port;
     for (unsigned i = 0; i < g->worker_count; i++) {
         error = worker_init(&g->workers[i], g, &g->options, port, err);
@@ -130,6 +137,22 @@ static void configure_absent(struct gateway *g)
     }
 }
 
+/* Every pool's queue hears of every tenant; one that is described no more has what everybody has. */
+static void configure_tenants(struct gateway *g, const struct table *table)
+{
+    pthread_mutex_lock(&g->tenants.mutex);
+    for (struct map_node *n = map_next(&g->tenants.map, NULL); n;
+         n = map_next(&g->tenants.map, n)) {
+        const struct tenant *tenant = container_of(n, struct tenant, node);
+        const struct table_tenant *entry = table_tenant(table, tenant->name);
+        for (struct map_node *p = map_next(&g->pools, NULL); p; p = map_next(&g->pools, p))
+            model_pool_set_tenant(container_of(p, struct pool_slot, node)->pool, tenant,
+                                  entry ? entry->rules->weight : 1,
+                                  entry ? entry->rules->queue_length : 0);
+    }
+    pthread_mutex_unlock(&g->tenants.mutex);
+}
+
 /* Gives every worker a table of what is known now. */
 static void distribute(struct gateway *g)
 {
@@ -137,7 +160,8 @@ static void distribute(struct gateway *g)
     size_t i = 0;
     for (const struct routes_model *m = g->routes->models; m; m = m->next)
         pools[i++] = slot_of(g, m->name)->pool;
-    struct table *table = table_new(g->routes, pools, g->keys);
+    struct table *table = table_new(g->routes, pools, g->keys, &g->tenants);
+    configure_tenants(g, table);
     for (unsigned w = 0; w < g->worker_count; w++)
         worker_set_table(&g->workers[w], table_ref(table));
     table_unref(table);
@@ -173,6 +197,77 @@ void gateway_set_keys(struct gateway *g, struct key_table *take_keys)
     if (g->routes && !g->stopped)
         distribute(g);
     pthread_mutex_unlock(&g->mutex);
+}
+
+struct ledger *gateway_ledger(struct gateway *g)
+{
+    return &g->ledger;
+}
+
+struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count)
+{
+    return ledger_take(&g->ledger, a, ret_count);
+}
+
+/* ---- records ---- */
+
+bool gateway_write_request(struct gateway *g, struct str id, struct json_writer *w)
+{
+    for (unsigned i = 0; i < g->worker_count; i++) {
+        struct record *record = records_find(&g->workers[i].records, id);
+        if (!record)
+            continue;
+        if (record->state == RECORD_WAITING)
+            model_pool_place(record->pool, record->ticket, &record->position,
+                             &record->expected_wait);
+        record_write(record, w);
+        records_unlock(&g->workers[i].records);
+        return true;
+    }
+    return false;
+}
+
+static int by_arrival(const void *a, const void *b)
+{
+    const struct record *x = a, *y = b;
+    return (x->arrived_wall < y->arrived_wall) - (x->arrived_wall > y->arrived_wall);
+}
+
+void gateway_write_requests(struct gateway *g, size_t max, struct json_writer *w)
+{
+    struct record *records = mem_array(MAX(g->worker_count * max, (size_t)1), sizeof(*records));
+    size_t count = 0;
+    for (unsigned i = 0; i < g->worker_count; i++)
+        count += records_newest(&g->workers[i].records, records + count, max);
+    qsort(records, count, sizeof(*records), by_arrival);
+    json_key(w, STR("requests"));
+    json_array(w);
+    for (size_t i = 0; i < MIN(count, max); i++) {
+        json_object(w);
+        record_write(&records[i], w);
+        json_end(w);
+    }
+    json_end(w);
+    mem_free(records);
+}
+
+void gateway_write_load(struct gateway *g, struct json_writer *w)
+{
+    json_key(w, STR("models"));
+    json_array(w);
+    pthread_mutex_lock(&g->mutex);
+    for (struct map_node *n = map_next(&g->pools, NULL); n; n = map_next(&g->pools, n)) {
+        struct pool_slot *slot = container_of(n, struct pool_slot, node);
+        struct model_pool_state state = model_pool_state(slot->pool);
+        json_object(w);
+        json_member_str(w, STR("name"), model_pool_name(slot->pool));
+        json_member_u64(w, STR("waiting"), state.queued);
+        json_member_u64(w, STR("running"), state.running);
+        json_member_u64(w, STR("slots"), state.slots);
+        json_end(w);
+    }
+    pthread_mutex_unlock(&g->mutex);
+    json_end(w);
 }
 
 /* ---- metrics ---- */
@@ -252,6 +347,8 @@ void gateway_free(struct gateway *g)
         mem_free(slot);
     }
     map_fini(&g->pools);
+    tenants_fini(&g->tenants);
+    ledger_fini(&g->ledger);
     routes_unref(g->routes);
     key_ring_unref(g->keys);
     mem_free(g->workers);

@@ -16,10 +16,12 @@
 #include "net/http.h"
 
 struct gateway;
+struct json_writer;
 struct key_table;
 struct metrics;
 struct tls_server;
 struct tracer;
+struct usage;
 
 struct gateway_options {
     struct str host;
@@ -47,6 +49,15 @@ uint16_t gateway_port(const struct gateway *g);
 void gateway_set_routes(struct gateway *g, struct routes *routes);
 /* Likewise. With no keys at all nobody is asked for one, unless options.keys_required. */
 void gateway_set_keys(struct gateway *g, struct key_table *take_keys);
+
+/* A member of the object for each: what happened to the request `id` (false: not known any more); the newest requests;
+ * models and what waits and runs there. */
+bool gateway_write_request(struct gateway *g, struct str id, struct json_writer *w);
+void gateway_write_requests(struct gateway *g, size_t max, struct json_writer *w);
+void gateway_write_load(struct gateway *g, struct json_writer *w);
+
+/* What was used since the last call, as rows in the arena (gateway/ledger.h). */
+struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count);
 
 /*
  * Accepts nothing new, lets running requests end for at most `grace`, then cuts them. Returns when all workers have ended.

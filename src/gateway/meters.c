@@ -66,6 +66,8 @@ struct model_meters *model_meters_new(struct metrics *registry, struct str model
     m->broken_streams =
         plain(registry, model, METRIC_COUNTER, "fairway_streams_broken_total",
               "Streams that ended with an error event because their replica failed");
+    m->resumed_streams = plain(registry, model, METRIC_COUNTER, "fairway_streams_resumed_total",
+                               "Streams that another replica went on with after theirs had failed");
     m->rejected_full = rejected(registry, model, "full");
     m->rejected_timeout = rejected(registry, model, "timeout");
     m->rejected_unavailable = rejected(registry, model, "unavailable");

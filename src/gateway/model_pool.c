@@ -5,8 +5,13 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "gateway/meters.h"
+#include "gateway/tenants.h"
+
+/* Of prompts, in the index of one model: with 512 bytes in each 128 MiB of prompts, in 4 MiB. */
+enum { PREFIX_BLOCKS = 256 * 1024 };
 
 struct address {
     char host[MODEL_POOL_HOST_MAX];
@@ -23,7 +28,9 @@ struct model_pool {
     pthread_mutex_t mutex;   /* over everything below */
     struct pool core;
     struct address addresses[ROUTE_REPLICAS_MAX]; /* by place in core.route */
-    nsec armed; /* when the timer fires, or will once `arm` is delivered */
+    struct prefix prefix;    /* which replica has read what; only with the policy that asks */
+    uint64_t *prefix_memory; /* own */
+    nsec armed;              /* when the timer fires, or will once `arm` is delivered */
     bool arm_in_mail;
     bool stopped;
 };
@@ -60,6 +67,7 @@ void model_pool_unref(struct model_pool *p)
         return;
     CHECK(!loop_timer_running(&p->timer));
     pool_fini(&p->core);
+    mem_free(p->prefix_memory);
     pthread_mutex_destroy(&p->mutex);
     model_meters_free(p->meters);
     mem_free(p->name);
@@ -172,18 +180,59 @@ void model_pool_submit(struct model_pool *p, struct ticket *t)
     step_and_unlock(p, t->home, now);
 }
 
+static void settle(struct model_pool *p, struct ticket *t)
+{
+    if (t->cached_known)
+        pool_cached(&p->core, &t->request, t->cached_tokens);
+    pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
+}
+
+void model_pool_first_byte(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    pool_first_byte(&p->core, &t->request, t->verdict.decision.leg, clock_now());
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void model_pool_continue(struct model_pool *p, struct ticket *t)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    settle(p, t);
+    pool_continue(&p->core, &t->request, now);
+    step_and_unlock(p, t->home, now);
+}
+
 void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome)
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
+    settle(p, t);
     pool_finish(&p->core, &t->request, outcome, now);
     step_and_unlock(p, t->home, now);
+}
+
+void model_pool_progress(struct model_pool *p, struct ticket *t, uint64_t output_tokens)
+{
+    pthread_mutex_lock(&p->mutex);
+    pool_progress(&p->core, &t->request, output_tokens);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void model_pool_place(struct model_pool *p, const struct ticket *t, size_t *ret_position,
+                      nsec *ret_wait)
+{
+    pthread_mutex_lock(&p->mutex);
+    *ret_position = pool_position(&p->core, &t->request);
+    *ret_wait = pool_expected_wait(&p->core, &t->request, clock_now());
+    pthread_mutex_unlock(&p->mutex);
 }
 
 void model_pool_retry(struct model_pool *p, struct ticket *t)
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
+    settle(p, t);
     pool_retry(&p->core, &t->request, now);
     step_and_unlock(p, t->home, now);
 }
@@ -192,6 +241,8 @@ bool model_pool_cancel(struct model_pool *p, struct ticket *t)
 {
     pthread_mutex_lock(&p->mutex);
     nsec now = clock_now();
+    if (t->request.state == POOL_RUNNING)
+        settle(p, t);
     pool_cancel(&p->core, &t->request, now);
     t->dropped = t->in_mail;
     bool free_now = !t->in_mail;
@@ -212,12 +263,27 @@ static bool in_snapshot(const struct routes_model *model, uint64_t id)
 static void put_replica(struct model_pool *p, const struct routes_replica *r)
 {
     /* Over ROUTE_REPLICAS_MAX the surplus gets no traffic; the controller refuses such a model. */
-    const struct route_spec spec = {.id = r->id, .slots = r->slots, .draining = r->draining};
+    const struct route_spec spec = {
+        .id = r->id, .revision = r->revision, .slots = r->slots, .draining = r->draining};
     if (r->host.len >= MODEL_POOL_HOST_MAX || pool_replica_put(&p->core, &spec, clock_now()))
         return;
     struct address *a = &p->addresses[route_find(&p->core.route, r->id)];
     *a = (struct address){.port = r->port};
     memcpy(a->host, r->host.ptr, r->host.len);
+}
+
+/* The index of prompts is made when it is first needed, and kept. */
+static void set_policy(struct model_pool *p, struct str name)
+{
+    struct route_options *options = &p->core.route.options;
+    const struct route_policy *policy = route_policy_find(name);
+    options->policy = policy ? policy : &route_least_load;
+    if (policy == &route_prefix && !p->prefix_memory) {
+        size_t bytes = prefix_memory(PREFIX_BLOCKS);
+        p->prefix_memory = mem_alloc(bytes);
+        prefix_init(&p->prefix, p->prefix_memory, bytes);
+    }
+    options->prefix = policy == &route_prefix ? &p->prefix : NULL;
 }
 
 void model_pool_configure(struct model_pool *p, const struct routes_model *model)
@@ -230,13 +296,25 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
     }
     for (const struct routes_replica *r = model ? model->replicas : NULL; r; r = r->next)
         put_replica(p, r);
-    pool_set_expecting(&p->core, model && model->expecting);
+    pool_set_expecting(&p->core, model && model->expecting, model ? model->revision : 0);
     if (model) {
+        set_policy(p, model->policy);
         struct queue_limits limits = p->core.queue.limits;
         limits.max_length = model->queue_max_length;
+        limits.fairness = model->fairness;
         pool_set_queue_limits(&p->core, &limits);
     }
     step_and_unlock(p, NULL, clock_now());
+}
+
+void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, unsigned weight,
+                           size_t queue_length)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (pool_set_tenant(&p->core, tenant->number, weight, queue_length))
+        log_warn("too many tenants: this one shares an account of weight 1 with others",
+                 log_text("model", str_from(p->name)), log_text("tenant", tenant->name));
+    pthread_mutex_unlock(&p->mutex);
 }
 
 struct model_pool_state model_pool_state(struct model_pool *p)

@@ -20,6 +20,7 @@
 struct model_pool;
 struct model_meters;
 struct metrics;
+struct tenant;
 
 enum { MODEL_POOL_HOST_MAX = 64 };
 
@@ -38,6 +39,9 @@ struct ticket {
     void (*released)(struct ticket *ticket); /* on home: see model_pool_cancel */
     struct mail mail;                        /* below: the pool's business */
     bool in_mail;                            /* a verdict is on its way to home */
+    uint64_t input_tokens, cached_tokens,
+        output_tokens; /* its usage: set by the caller before its end */
+    bool cached_known;
     bool dropped; /* cancelled meanwhile: `released` is called instead of `deliver` */
 };
 
@@ -50,11 +54,23 @@ struct model_meters *model_pool_meters(struct model_pool *p);
 
 /* Replicas and limits as the snapshot says. NULL: the model is gone, nothing is expected any more. */
 void model_pool_configure(struct model_pool *p, const struct routes_model *model);
+/* A weight for the tenant's share, and the most requests of it that may wait (0: no cap of its own). */
+void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, unsigned weight,
+                           size_t queue_length);
 /* Stops the timer; on home's thread, when the gateway ends. */
 void model_pool_stop(struct model_pool *p);
 
 void model_pool_submit(struct model_pool *p, struct ticket *t);
 void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome);
+/* The first byte of its answer came. */
+void model_pool_first_byte(struct model_pool *p, struct ticket *t);
+/* Its replica broke off in mid-stream: another of the same revision is to go on. */
+void model_pool_continue(struct model_pool *p, struct ticket *t);
+/* It has generated so many tokens more: its tenant is charged. */
+void model_pool_progress(struct model_pool *p, struct ticket *t, uint64_t output_tokens);
+/* Where a ticket that waits stands: how many before it, and how long it will wait (NSEC_NEVER: not known). Estimates. */
+void model_pool_place(struct model_pool *p, const struct ticket *t, size_t *ret_position,
+                      nsec *ret_wait);
 void model_pool_retry(struct model_pool *p, struct ticket *t);
 /* The client left. True: the ticket is free now. False: `released` will be called on home. */
 [[nodiscard]] bool model_pool_cancel(struct model_pool *p, struct ticket *t);

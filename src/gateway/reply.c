@@ -17,9 +17,10 @@ void reply_json(struct http_exchange *x, int status, struct str body)
 }
 
 void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_after,
-                 struct str request_id)
+                 struct str request_id, const struct rate_headers *rates)
 {
-    struct http_header headers[5] = {{STR("content-type"), STR("application/json")}};
+    struct http_header headers[5 + RATE_HEADERS_MAX] = {
+        {STR("content-type"), STR("application/json")}};
     size_t count = 1;
     char seconds[24];
     if (request_id.len)
@@ -32,9 +33,27 @@ void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_
     }
     if (e->status == 401)
         headers[count++] = (struct http_header){STR("www-authenticate"), STR("Bearer")};
+    if (rates)
+        count += rate_headers_put(rates, headers + count);
     struct buf body;
     buf_init(&body, ERROR_BODY_MAX);
     api_error_write(e, &body);
     http_respond(x, e->status, headers, count, buf_str(&body));
     buf_fini(&body);
+}
+
+void reply_refusal(struct http_exchange *x, int status, struct str code, struct str param,
+                   struct str message)
+{
+    const struct api_error e = {.status = status, .message = message, .param = param, .code = code};
+    reply_error(x, &e, 0, STR_NONE, NULL);
+}
+
+void reply_unknown_model(struct http_exchange *x, struct str name)
+{
+    char message[256];
+    snprintf(message, sizeof(message),
+             "The model '%.*s' does not exist. GET /v1/models lists those that do.",
+             (int)MIN(name.len, (size_t)100), name.ptr);
+    reply_refusal(x, 404, STR("model_not_found"), STR("model"), str_from(message));
 }

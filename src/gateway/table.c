@@ -2,6 +2,7 @@
 #include "gateway/table.h"
 
 #include "base/mem.h"
+#include "gateway/tenants.h"
 #include "store/keys.h"
 
 struct key_ring *key_ring_new(struct key_table *take_keys)
@@ -48,8 +49,55 @@ static void add(struct table *t, struct str name, const struct routes_model *mod
     map_insert(&t->names, name, &entry->node);
 }
 
+/* ---- tenants ---- */
+
+/* Of those that were never described. */
+static const struct routes_tenant plain_rules = {.weight = 1, .priority = QUEUE_BAND_NORMAL};
+
+static void add_tenant(struct table *t, struct tenants *all, struct str name,
+                       const struct routes_tenant *rules)
+{
+    if (map_find(&t->tenant_names, name))
+        return;
+    struct table_tenant *entry = &t->tenants[t->tenant_count++];
+    entry->tenant = tenants_get(all, name, t->routes->used);
+    entry->rules = rules;
+    map_insert(&t->tenant_names, entry->tenant->name, &entry->node);
+}
+
+static void add_tenants(struct table *t, struct tenants *all)
+{
+    size_t keys = t->keys ? key_table_count(t->keys->keys) : 0, count = keys + 1;
+    for (const struct routes_tenant *r = t->routes->tenants; r; r = r->next)
+        count++;
+    t->tenants = mem_array(count, sizeof(struct table_tenant));
+    map_init(&t->tenant_names);
+    for (const struct routes_tenant *r = t->routes->tenants; r; r = r->next)
+        add_tenant(t, all, r->name, r);
+    for (size_t i = 0; i < keys; i++)
+        add_tenant(t, all, key_table_at(t->keys->keys, i)->tenant, &plain_rules);
+    add_tenant(t, all, TENANT_NOBODY, &plain_rules);
+}
+
+const struct table_tenant *table_tenant(const struct table *t, struct str name)
+{
+    struct map_node *node = t ? map_find(&t->tenant_names, name) : NULL;
+    return node ? container_of(node, struct table_tenant, node) : NULL;
+}
+
+bool table_tenant_may_use(const struct table_tenant *tenant, const struct table_entry *entry)
+{
+    const struct routes_alias *allowed = tenant->rules->models;
+    for (const struct routes_alias *a = allowed; a; a = a->next)
+        if (str_eq(a->name, entry->node.key) || str_eq(a->name, entry->model->name))
+            return true;
+    return !allowed;
+}
+
+/* ---- life ---- */
+
 struct table *table_new(struct routes *routes, struct model_pool *const *pools,
-                        struct key_ring *keys)
+                        struct key_ring *keys, struct tenants *tenants)
 {
     struct table *t = NEW(struct table);
     atomic_init(&t->refs, 1);
@@ -65,6 +113,7 @@ struct table *table_new(struct routes *routes, struct model_pool *const *pools,
     for (const struct routes_model *m = routes->models; m; m = m->next, i++)
         for (const struct routes_alias *a = m->aliases; a; a = a->next)
             add(t, a->name, m, pools[i]);
+    add_tenants(t, tenants);
     return t;
 }
 
@@ -81,6 +130,8 @@ void table_unref(struct table *t)
     for (size_t i = 0; i < t->count; i++)
         model_pool_unref(t->entries[i].pool);
     map_fini(&t->names);
+    map_fini(&t->tenant_names);
+    mem_free(t->tenants);
     mem_free(t->entries);
     routes_unref(t->routes);
     key_ring_unref(t->keys);

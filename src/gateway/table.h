@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names to pools, and who may ask: an immutable table made from a routes snapshot and the API keys. Each worker holds a reference and reads it without a lock.
+ * Names to pools, and who may ask: an immutable table made from a routes snapshot and the API keys. Each worker holds a reference
+ * and reads it without a lock.
  * Ownership: reference counted; it holds its snapshot and its pools. Thread rule: any thread once made.
  */
 #ifndef FAIRWAY_GATEWAY_TABLE_H
@@ -10,11 +11,23 @@
 #include "gateway/model_pool.h"
 
 struct key_table;
+struct tenant;
+struct tenants;
+
+/* The tenant of those who need no key. */
+#define TENANT_NOBODY STR("anonymous")
 
 struct table_entry {
     struct map_node node;             /* by a model's name or alias */
     const struct routes_model *model; /* borrow, of the snapshot */
     struct model_pool *pool;          /* ref */
+};
+
+/* What a tenant may, by this snapshot. */
+struct table_tenant {
+    struct map_node node;              /* by name */
+    struct tenant *tenant;             /* borrow: lives as long as the gateway */
+    const struct routes_tenant *rules; /* borrow, of the snapshot */
 };
 
 /* A table of keys that several tables share. */
@@ -34,13 +47,20 @@ struct table {
     struct map names;
     struct table_entry *entries; /* own */
     size_t count;
+    struct map tenant_names;
+    struct table_tenant *tenants; /* own: of all keys, all rules, and TENANT_NOBODY */
+    size_t tenant_count;
 };
 
 /* pools[i] belongs to the i-th model of the snapshot. A name that an earlier model has already is left out. */
 struct table *table_new(struct routes *routes, struct model_pool *const *pools,
-                        struct key_ring *keys);
+                        struct key_ring *keys, struct tenants *tenants);
 struct table *table_ref(struct table *t);
 void table_unref(struct table *t); /* NULL is fine */
+
+/* Of a key in the table's ring, or TENANT_NOBODY. NULL when there is no table yet. */
+const struct table_tenant *table_tenant(const struct table *t, struct str name);
+bool table_tenant_may_use(const struct table_tenant *tenant, const struct table_entry *entry);
 
 const struct table_entry *table_find(const struct table *t, struct str name);
 

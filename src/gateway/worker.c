@@ -6,6 +6,9 @@
 #include "base/clock.h"
 #include "gateway/endpoint.h"
 
+/* Above what one read and a held event bring. */
+enum { SCRATCH_MAX = 16 * 1024 * 1024 };
+
 static void on_set_table(struct mail *mail)
 {
     struct worker *w = container_of(mail, struct worker, set_table);
@@ -80,6 +83,8 @@ int worker_init(struct worker *w, struct gateway *g, const struct gateway_option
                 uint16_t port, struct err *err)
 {
     *w = (struct worker){.gateway = g, .options = options};
+    buf_init(&w->scratch, SCRATCH_MAX);
+    records_init(&w->records);
     w->set_table.deliver = on_set_table;
     w->drain.deliver = on_drain;
     w->hurry.deliver = on_hurry;
@@ -116,5 +121,7 @@ void worker_fini(struct worker *w)
 {
     table_unref(atomic_exchange(&w->pending_table, NULL));
     table_unref(w->table);
+    buf_fini(&w->scratch);
+    records_fini(&w->records);
     loop_free(w->loop);
 }

@@ -14,7 +14,9 @@
 
 #include "base/rng.h"
 #include "gateway/gateway.h"
+#include "gateway/records.h"
 #include "gateway/table.h"
+#include "gateway/tenants.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "net/loop.h"
@@ -28,6 +30,8 @@ struct worker {
     struct http_client *client; /* own */
     struct table *table;        /* ref; NULL before the first routes */
     struct rng rng;             /* request and span ids */
+    struct records records;     /* of its requests */
+    struct buf scratch;         /* own; events on their way through */
     bool draining;
 
     _Atomic(struct table *) pending_table; /* ref; taken over by set_table */
@@ -47,6 +51,7 @@ void worker_stop(struct worker *w);              /* any thread, drained: ends th
 void worker_fini(struct worker *w);              /* after pthread_join */
 
 /* gateway.c: on the worker's thread. */
+struct ledger *gateway_ledger(struct gateway *g);
 void gateway_worker_drained(struct gateway *g);
 void gateway_stop_timers(struct gateway *g, const struct worker *w);
 void gateway_write_metrics(struct gateway *g, struct buf *out);

@@ -21,6 +21,10 @@ struct http_limits http_limits_default(void)
         .write_timeout = SEC(60),
         .write_high_water = 256 * 1024,
         .connections_max = 20000,
+        .streams_max = 100,
+        .buffered_max = 64 * 1024 * 1024,
+        .resets_burst = 200,
+        .resets_per_sec = 33,
     };
 }
 

@@ -38,9 +38,17 @@ struct http_limits {
     size_t write_high_water;  /* bytes queued towards a slow reader before the writer is asked to
                                  wait */
     unsigned connections_max; /* per server; further ones are not accepted until one ends */
+    /* of an HTTP/2 connection */
+    unsigned streams_max; /* at once; further ones are refused (REFUSED_STREAM) */
+    size_t
+        buffered_max; /* bodies over 64 KiB wait for room in it; while more than this is unsent, new
+                                streams are refused */
+    unsigned resets_burst;   /* streams that the client may reset at once ... */
+    unsigned resets_per_sec; /* ... and for ever: GOAWAY with ENHANCE_YOUR_CALM */
 };
 
-/* 32 KiB head, 8 KiB target, 32 MiB body, 10 s head, 30 s body, 75 s idle, 60 s write, 256 KiB, 20,000 */
+/* 32 KiB head, 8 KiB target, 32 MiB body, 10 s head, 30 s body, 75 s idle, 60 s write, 256 KiB, 20,000;
+ * 100 streams, 64 MiB, 200 resets, 33 a second */
 struct http_limits http_limits_default(void);
 
 const char *http_reason(int status); /* "Not Found"; "Unknown" for a status without a name */

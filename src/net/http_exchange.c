@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exchanges: the request as the service sees it, and its response. */
-#include <stdio.h>
-
 #include "base/mem.h"
 #include "net/http_server_internal.h"
 
-struct http_exchange *exchange_new(struct conn *c)
+struct http_exchange *exchange_new(struct http_server *server, const struct exchange_ops *ops,
+                                   void *carrier)
 {
-    struct http_server *server = c->server;
     struct http_exchange *x = list_first(&server->spare, struct http_exchange, spare);
     if (x) {
         list_remove(&x->spare);
@@ -19,7 +17,9 @@ struct http_exchange *exchange_new(struct conn *c)
         arena_init(&x->arena, EXCHANGE_ARENA_MAX);
     }
     buf_init(&x->body, server->options.limits.body_max);
-    x->conn = c;
+    x->server = server;
+    x->ops = ops;
+    x->carrier = carrier;
     x->data = NULL;
     x->begun = x->chunked = x->is_head = x->over_high_water = false;
     return x;
@@ -33,10 +33,10 @@ static void exchange_free(struct http_exchange *x)
 
 void exchange_release(struct http_exchange *x)
 {
-    struct http_server *server = x->conn->server;
+    struct http_server *server = x->server;
     arena_reset(&x->arena);
     buf_fini(&x->body);
-    x->conn = NULL;
+    x->carrier = NULL;
     if (server->spare_count >= SPARE_EXCHANGES_MAX || x->head_bytes.cap > KEPT_BUFFER_MAX) {
         exchange_free(x);
         return;
@@ -49,6 +49,20 @@ void exchange_release(struct http_exchange *x)
 void server_free_spares(struct http_server *server)
 {
     list_each(x, &server->spare, struct http_exchange, spare) exchange_free(x);
+}
+
+void exchange_set_request(struct http_exchange *x, const struct conn *c)
+{
+    x->request = (struct http_request){
+        .method = x->head.method,
+        .target = x->head.target,
+        .path = x->head.path,
+        .query = x->head.query,
+        .headers = x->head.headers,
+        .peer = str_from(c->peer),
+        .peer_subject = str_from(c->peer_subject),
+    };
+    x->is_head = str_eq(x->head.method, STR("HEAD"));
 }
 
 /* ---- what the service may ask ---- */
@@ -85,115 +99,50 @@ bool http_exchange_begun(const struct http_exchange *x)
 
 /* ---- responses ---- */
 
-void exchange_put_head(struct buf *out, struct http_server *server, int status,
-                       const struct http_header *headers, size_t count)
-{
-    buf_put(out, STR("HTTP/1.1 "));
-    buf_put_u64(out, (uint64_t)status);
-    buf_put_char(out, ' ');
-    buf_put(out, str_from(http_reason(status)));
-    buf_put(out, STR("\r\n"));
-    buf_put(out, str_from(server_date(server)));
-    for (size_t i = 0; i < count; i++) {
-        buf_put(out, headers[i].name);
-        buf_put(out, STR(": "));
-        buf_put(out, headers[i].value);
-        buf_put(out, STR("\r\n"));
-    }
-}
-
-static bool keeps(const struct http_exchange *x)
-{
-    return x->head.keep_alive && !x->conn->server->draining;
-}
-
-static void put_connection(const struct http_exchange *x, struct buf *out)
-{
-    if (!keeps(x))
-        buf_put(out, STR("connection: close\r\n"));
-    else if (x->head.minor == 0)
-        buf_put(out, STR("connection: keep-alive\r\n"));
-}
-
-static bool has_no_body(int status)
+bool status_has_no_body(int status)
 {
     return status < 200 || status == 204 || status == 304;
+}
+
+void server_error_body(struct http_server *server, int status, struct buf *out,
+                       struct str *ret_content_type)
+{
+    const struct http_service *service = &server->options.service;
+    *ret_content_type = STR("text/plain");
+    if (service->error_body)
+        service->error_body(service->ctx, status, http_reason(status), out, ret_content_type);
+    else
+        buf_printf(out, "%d %s\n", status, http_reason(status));
 }
 
 void http_respond(struct http_exchange *x, int status, const struct http_header *headers,
                   size_t count, struct str body)
 {
-    struct conn *c = x->conn;
-    struct buf out;
-    bool keep = keeps(x);
-    CHECK(!x->begun && c->state == CONN_BUSY);
-    buf_init(&out, SIZE_MAX / 2);
-    exchange_put_head(&out, c->server, status, headers, count);
-    put_connection(x, &out);
-    if (!has_no_body(status)) {
-        buf_put(&out, STR("content-length: "));
-        buf_put_u64(&out, body.len);
-        buf_put(&out, STR("\r\n"));
-    }
-    buf_put(&out, STR("\r\n"));
-    if (!x->is_head && !has_no_body(status))
-        buf_put(&out, body);
-    conn_write(c, buf_str(&out));
-    buf_fini(&out);
-    conn_answered(c, keep);
+    CHECK(!x->begun);
+    x->ops->respond(x, status, headers, count, body);
 }
 
 void http_respond_begin(struct http_exchange *x, int status, const struct http_header *headers,
                         size_t count)
 {
-    struct buf out;
-    CHECK(!x->begun && x->conn->state == CONN_BUSY);
+    CHECK(!x->begun);
     x->begun = true;
-    x->chunked = x->head.minor == 1;
-    if (!x->chunked) /* its end is the end of the connection */
-        x->head.keep_alive = false;
-    buf_init(&out, SIZE_MAX / 2);
-    exchange_put_head(&out, x->conn->server, status, headers, count);
-    put_connection(x, &out);
-    if (x->chunked)
-        buf_put(&out, STR("transfer-encoding: chunked\r\n"));
-    buf_put(&out, STR("\r\n"));
-    conn_write(x->conn, buf_str(&out));
-    buf_fini(&out);
+    x->ops->begin(x, status, headers, count);
 }
 
 int http_respond_write(struct http_exchange *x, struct str bytes)
 {
-    struct conn *c = x->conn;
-    char size[20];
     CHECK(x->begun);
-    if (bytes.len && !x->is_head) {
-        if (x->chunked) {
-            int len = snprintf(size, sizeof(size), "%zx\r\n", bytes.len);
-            conn_write(c, (struct str){size, (size_t)len});
-        }
-        conn_write(c, bytes);
-        if (x->chunked)
-            conn_write(c, STR("\r\n"));
-    }
-    if (stream_unsent(c->stream) > c->server->options.limits.write_high_water)
-        x->over_high_water = true;
-    return x->over_high_water ? ERR_FULL : 0;
+    return x->ops->write(x, bytes);
 }
 
 void http_respond_end(struct http_exchange *x)
 {
-    struct conn *c = x->conn;
     CHECK(x->begun);
-    if (x->chunked && !x->is_head)
-        conn_write(c, STR("0\r\n\r\n"));
-    conn_answered(c, keeps(x));
+    x->ops->end(x);
 }
 
 void http_respond_abort(struct http_exchange *x)
 {
-    struct conn *c = x->conn;
-    exchange_release(x);
-    c->exchange = NULL;
-    conn_close(c);
+    x->ops->abort(x);
 }

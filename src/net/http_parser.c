@@ -101,10 +101,14 @@ static size_t authority_length(struct str s)
     return at;
 }
 
-/* origin-form, absolute-form and "*" (OPTIONS only). 0 or the status. */
-static int split_target(struct http_head *h)
+/* origin-form, absolute-form and "*" (OPTIONS only). */
+int http_split_target(struct http_head *h, size_t target_max)
 {
     struct str path = h->target, absolute = after_scheme(h->target);
+    if (h->target.len > target_max)
+        return 414;
+    if (!is_target(h->target))
+        return 400;
     if (str_eq(h->method, STR("CONNECT")))
         return 501; /* no tunnels */
     if (absolute.ptr) {
@@ -135,13 +139,7 @@ static int parse_request_line(struct str line, size_t target_max, struct http_he
     if (!is_token(h->method))
         return 400;
     int status = parse_version(str_sub(line, last, line.len), &h->minor);
-    if (status)
-        return status;
-    if (h->target.len > target_max)
-        return 414;
-    if (!is_target(h->target))
-        return 400;
-    return split_target(h);
+    return status ? status : http_split_target(h, target_max);
 }
 
 static int parse_header_line(struct str line, struct http_header *ret_header)

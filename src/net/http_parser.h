@@ -42,6 +42,9 @@ struct http_head {
 [[nodiscard]] int http_parse_request(struct str head, size_t target_max,
                                      struct http_head *ret_head);
 
+/* The path and the query of h->target, by h->method. 0, or the status to refuse it with: 400, 414, 501. */
+[[nodiscard]] int http_split_target(struct http_head *h, size_t target_max);
+
 /* "host[:port]", as in Host and in absolute targets; may be empty. */
 bool http_is_authority(struct str s);
 

@@ -26,17 +26,18 @@ struct listener {
     char *socket_path; /* own; NULL: TCP */
 };
 
-const char *server_date(struct http_server *server)
+struct str server_date(struct http_server *server)
 {
     int64_t second = clock_wall() / NSEC_PER_SEC;
     if (second != server->date_second) {
         struct tm utc;
         time_t t = (time_t)second;
         gmtime_r(&t, &utc);
-        strftime(server->date, sizeof(server->date), "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+        server->date_len = strftime(server->date, sizeof(server->date),
+                                    "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
         server->date_second = second;
     }
-    return server->date;
+    return (struct str){server->date, server->date_len};
 }
 
 /* ---- accepting ---- */
@@ -50,8 +51,7 @@ static void accept_waiting(struct http_server *server)
         server->accept_waiting = true; /* taken when one ends; libuv does not listen meanwhile */
         return;
     }
-    if (stream_accept(server->loop, &server->listener->uv.stream, server->options.tls, &none,
-                      &stream) == 0)
+    if (stream_accept(server->loop, &server->listener->uv.stream, &none, &stream) == 0)
         conn_open(server, stream);
 }
 
@@ -199,18 +199,53 @@ static void tell_if_drained(struct http_server *server)
     loop_defer(server->loop, &server->drained);
 }
 
-void server_conn_closed(struct http_server *server)
+/* ---- connections ---- */
+
+void conn_init(struct conn *c, const struct conn_ops *ops, struct http_server *server,
+               struct stream *take_stream)
 {
+    c->ops = ops;
+    c->server = server;
+    c->stream = take_stream;
+    stream_peer(take_stream, c->peer);
+    list_append(&server->conns, &c->link);
+    server->conn_count++;
+}
+
+void conn_take_over(struct conn *c, const struct conn_ops *ops, struct conn *from)
+{
+    *c = *from;
+    c->ops = ops;
+    list_insert_before(&from->link, &c->link);
+    list_remove(&from->link);
+}
+
+void conn_fini(struct conn *c)
+{
+    struct http_server *server = c->server;
+    stream_close(c->stream);
+    mem_free(c->peer_subject);
+    list_remove(&c->link);
+    server->conn_count--;
     if (server->accept_waiting && server->listener)
         accept_waiting(server);
     tell_if_drained(server);
 }
 
+static void close_all(struct http_server *server)
+{
+    while (!list_empty(&server->conns)) {
+        struct conn *c = list_first(&server->conns, struct conn, link);
+        c->ops->close(c);
+    }
+}
+
+/* ---- draining, from outside ---- */
+
 static void on_grace_over(struct loop_timer *timer)
 {
     struct http_server *server = container_of(timer, struct http_server, grace);
-    while (!list_empty(&server->conns))
-        conn_close(list_first(&server->conns, struct conn, link));
+    close_all(server);
 }
 
 void http_server_drain(struct http_server *server, nsec grace, void (*done)(void *arg), void *arg)
@@ -221,7 +256,7 @@ void http_server_drain(struct http_server *server, nsec grace, void (*done)(void
     server->done_arg = arg;
     if (first) {
         close_listener(server);
-        list_each(c, &server->conns, struct conn, link) conn_drain(c);
+        list_each(c, &server->conns, struct conn, link) c->ops->drain(c);
     }
     loop_timer_start(server->loop, &server->grace, grace);
     tell_if_drained(server);
@@ -233,8 +268,7 @@ void http_server_free(struct http_server *server)
         return;
     close_listener(server);
     loop_timer_stop(&server->grace);
-    while (!list_empty(&server->conns))
-        conn_close(list_first(&server->conns, struct conn, link));
+    close_all(server);
     server_free_spares(server);
     mem_free(server);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 server on one loop. Several servers (one per worker) share a port by SO_REUSEPORT.
+ * HTTP server on one loop: HTTP/1.1 and HTTP/2, by ALPN or by the client's first bytes; a service
+ * sees no difference. Several servers (one per worker) share a port by SO_REUSEPORT.
  *
  * The server reads a request whole (head, then body up to body_max; Expect: 100-continue answered),
  * hands it over as an exchange, and writes the response that the service gives, at once or as a
  * stream. Pipelined requests are answered in order: the service sees the next one only after it
- * ended the one before. HEAD responses lose their body here. Bad messages are refused by the server
- * itself, by limits.error_body if given.
+ * ended the one before; the streams of an HTTP/2 connection run side by side. HEAD responses lose
+ * their body here. Bad messages are refused by the server itself, by service.error_body if given.
  *
  * Ownership: an exchange belongs to the server. It lives from `request` until the service ends it
  * (http_respond, http_respond_end, http_respond_abort) or until `departed` has returned, whichever
@@ -33,7 +34,9 @@ struct http_request {
     struct str query;  /* after '?', without it; empty if none */
     struct http_headers headers;
     struct str body;
-    struct str peer; /* "127.0.0.1:54321", or "unix" */
+    struct str peer; /* "127.0.0.1:54321", or "unix"; what the balancer says, with proxy_protocol */
+    struct str
+        peer_subject; /* of the client's certificate, "CN=agent,O=Example" (RFC 2253); empty if none */
 };
 
 struct http_service {
@@ -58,6 +61,10 @@ struct http_server_options {
     uint16_t port;          /* 0: any free one, see http_server_port */
     bool share_port;        /* SO_REUSEPORT */
     struct tls_server *tls; /* borrow; NULL for plain */
+    bool http1_only;        /* neither ALPN h2 nor the HTTP/2 preface is taken */
+    bool
+        proxy_protocol; /* every connection begins with a PROXY header (version 1 or 2), or is closed: only
+                               for a port that nobody but the balancer reaches */
     struct http_limits limits;
     struct http_service service;
 };
@@ -97,8 +104,8 @@ void http_respond_begin(struct http_exchange *x, int status, const struct http_h
  * at the end of the loop's turn. */
 [[nodiscard]] int http_respond_write(struct http_exchange *x, struct str bytes);
 void http_respond_end(struct http_exchange *x);
-/* Cuts the connection without the final chunk, so that the client knows the response is not whole.
- */
+/* Cuts the connection without the final chunk (HTTP/2: resets the stream), so that the client knows the response is not
+ * whole. */
 void http_respond_abort(struct http_exchange *x);
 bool http_exchange_begun(const struct http_exchange *x); /* has a response head been written? */
 

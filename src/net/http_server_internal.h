@@ -1,50 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by http_server.c (listening, draining), http_conn.c (reading) and http_exchange.c (answering). */
+/*
+ * Shared by the parts of the server: http_server.c (listening, draining), http_open.c (a connection's first bytes),
+ * http_exchange.c (what a service sees) and the protocols: http1_*.c and http2_*.c.
+ *
+ * Two seams keep the protocols out of the rest: `struct conn` with its ops is a connection, as the server ends it;
+ * `struct exchange_ops` is how an exchange answers.
+ */
 #ifndef FAIRWAY_NET_HTTP_SERVER_INTERNAL_H
 #define FAIRWAY_NET_HTTP_SERVER_INTERNAL_H
 
 #include "base/list.h"
-#include "net/chunked.h"
 #include "net/http_parser.h"
 #include "net/http_server.h"
 #include "net/stream.h"
 
 enum {
     EXCHANGE_ARENA_MAX = 256 * 1024,
-    SPARE_EXCHANGES_MAX = 64,    /* kept for reuse */
-    KEPT_BUFFER_MAX = 16 * 1024, /* a spare exchange keeps buffers up to this size */
-    BLANK_LINES_MAX = 8,         /* CRLFs before a request line (RFC 9112 2.2) */
+    SPARE_EXCHANGES_MAX = 64,        /* kept for reuse */
+    KEPT_BUFFER_MAX = 16 * 1024,     /* a spare exchange keeps buffers up to this size */
+    BODY_RESERVED_MAX = 1024 * 1024, /* of a body of known length, before it comes */
+    REFUSAL_BODY_MAX = 16 * 1024,
 };
 
-enum conn_state {
-    CONN_HEAD, /* waits for a request, or for the rest of its head */
-    CONN_BODY, /* reads a body */
-    CONN_BUSY, /* the service has the exchange */
-    CONN_LINGER, /* everything is said; reads on until the peer ends, so that it can read our last words */
+#define LINGER_TIME SEC(2) /* after our last word, for the peer to read it */
+
+/* ---- connections ---- */
+
+struct conn;
+
+struct conn_ops {
+    void (*close)(struct conn *c); /* at once; running exchanges depart */
+    void (*drain)(struct conn *c); /* idle: ends now; else with its last exchange */
 };
 
+/* What the server knows of a connection, whatever it speaks. The first member of what the protocol knows. */
 struct conn {
     struct list link; /* in server->conns */
+    const struct conn_ops *ops;
     struct http_server *server;
-    struct stream *stream;
-    struct http_exchange *exchange; /* from the end of a head to the end of the response */
-    enum conn_state state;
-    struct buf in;  /* read but not yet parsed: part of a head, or pipelined requests */
-    size_t scanned; /* of `in`, by http_head_end */
-    unsigned blank_lines;
-    struct chunked chunked;
-    struct loop_timer timer;
-    nsec head_began;         /* first byte of the present head; 0: none yet */
-    uint64_t written;        /* bytes given to the stream, ever */
-    uint64_t taken_at_check; /* of those, how many were gone when the timer last looked */
+    struct stream *stream; /* own */
+    char *peer_subject;    /* own; NULL: no client certificate */
     char peer[STREAM_PEER_MAX];
-    struct mail resume; /* deferred: go on with `in` */
-    bool resume_pending, parsing, closed, reading;
-    bool stuffed; /* it does not read its answers: no further request is read until it does */
+};
+
+/* ---- exchanges ---- */
+
+/* What http_respond and its kin do once the generic part is done (http_exchange.c). respond, end and abort release the exchange. */
+struct exchange_ops {
+    void (*respond)(struct http_exchange *x, int status, const struct http_header *headers,
+                    size_t count, struct str body);
+    void (*begin)(struct http_exchange *x, int status, const struct http_header *headers,
+                  size_t count);
+    int (*write)(struct http_exchange *x, struct str bytes);
+    void (*end)(struct http_exchange *x);
+    void (*abort)(struct http_exchange *x);
 };
 
 struct http_exchange {
-    struct conn *conn;
+    const struct exchange_ops *ops;
+    void *carrier; /* borrow: what `ops` answer through */
+    struct http_server *server;
     struct list spare; /* in server->spare */
     struct http_head head;
     struct http_request request;
@@ -54,6 +69,8 @@ struct http_exchange {
     nsec started;
     bool begun, chunked, is_head, over_high_water;
 };
+
+/* ---- the server ---- */
 
 struct http_server {
     struct loop *loop;
@@ -67,28 +84,39 @@ struct http_server {
     bool drained_pending;
     void (*done)(void *arg);
     void *done_arg;
-    char date[40]; /* "Date: ...\r\n" of the present second */
+    char date[40]; /* "date: ...\r\n" of the present second */
+    size_t date_len;
     int64_t date_second;
 };
 
 /* ---- http_server.c ---- */
-const char *server_date(struct http_server *server);
-void server_conn_closed(struct http_server *server); /* count already down */
+struct str server_date(struct http_server *server); /* "date: ...\r\n" */
+void conn_init(struct conn *c, const struct conn_ops *ops, struct http_server *server,
+               struct stream *take_stream);
+/* c stands for the connection from now on; `from` is to be freed by its owner. */
+void conn_take_over(struct conn *c, const struct conn_ops *ops, struct conn *from);
+void conn_fini(struct conn *c); /* closes the stream; the server may accept another connection */
 
-/* ---- http_conn.c ---- */
+/* ---- http_open.c ---- */
 void conn_open(struct http_server *server, struct stream *take_stream);
-void conn_close(struct conn *c);               /* at once; a running exchange departs */
-void conn_answered(struct conn *c, bool keep); /* the exchange's response is written */
-void conn_write(struct conn *c, struct str bytes);
-void conn_refuse(struct conn *c, int status);
-void conn_drain(struct conn *c); /* idle: closes */
+
+/* ---- http1_conn.c ---- */
+/* `first`: what was read so far; began: when its first byte came, if it has waited since, else 0. */
+void http1_open(struct conn *from, struct str first, nsec began);
+
+/* ---- http2_conn.c ---- */
+void http2_open(struct conn *from, struct str first);
 
 /* ---- http_exchange.c ---- */
-struct http_exchange *exchange_new(struct conn *c);
+struct http_exchange *exchange_new(struct http_server *server, const struct exchange_ops *ops,
+                                   void *carrier);
 void exchange_release(struct http_exchange *x);
+/* Fills x->request from x->head. */
+void exchange_set_request(struct http_exchange *x, const struct conn *c);
 void server_free_spares(struct http_server *server);
-/* The head and the start of a response of the server's own. */
-void exchange_put_head(struct buf *out, struct http_server *server, int status,
-                       const struct http_header *headers, size_t count);
+bool status_has_no_body(int status);
+/* The body of a response of the server's own. */
+void server_error_body(struct http_server *server, int status, struct buf *out,
+                       struct str *ret_content_type);
 
 #endif

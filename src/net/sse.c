@@ -24,3 +24,21 @@ size_t sse_whole_events(struct str bytes, size_t seen)
             return end;
     return 0;
 }
+
+size_t sse_count_events(struct str events)
+{
+    size_t count = 0, line = 0;
+    bool filled = false;
+    while (line < events.len) {
+        size_t end = line;
+        while (end < events.len && events.ptr[end] != '\n' && events.ptr[end] != '\r')
+            end++;
+        bool blank = end == line;
+        count += blank && filled;
+        filled = !blank;
+        line = end + 1;
+        if (end + 1 < events.len && events.ptr[end] == '\r' && events.ptr[end + 1] == '\n')
+            line++;
+    }
+    return count;
+}

@@ -19,4 +19,7 @@
  */
 size_t sse_whole_events(struct str bytes, size_t seen);
 
+/* How many whole events with something in them. A comment counts as one. */
+size_t sse_count_events(struct str events);
+
 #endif

@@ -98,7 +98,7 @@ static void end(struct stream *s, int error)
     s->events.ended(s->events.ctx, error);
 }
 
-int stream_accept(struct loop *loop, struct uv_stream_s *listener, struct tls_server *tls,
+int stream_accept(struct loop *loop, struct uv_stream_s *listener,
                   const struct stream_events *events, struct stream **ret_stream)
 {
     struct stream *s = make(loop, events);
@@ -114,8 +114,6 @@ int stream_accept(struct loop *loop, struct uv_stream_s *listener, struct tls_se
     }
     if (!pipe)
         uv_tcp_nodelay(&s->uv.tcp, 1);
-    if (tls)
-        s->ssl = tls_server_accept(tls);
     *ret_stream = s;
     return 0;
 }
@@ -347,6 +345,28 @@ static void read_tls(struct stream *s, struct str bytes)
         end(s, 0);
     else if (reason != SSL_ERROR_WANT_READ)
         end(s, ERR_PROTOCOL);
+}
+
+void stream_start_tls(struct stream *s, struct tls_server *tls, bool offers_h2, struct str received)
+{
+    CHECK(!s->ssl && s->out.len == 0);
+    s->ssl = tls_server_accept(tls, offers_h2);
+    if (received.len)
+        read_tls(s, received);
+}
+
+bool stream_chose_h2(const struct stream *s)
+{
+    const unsigned char *name = NULL;
+    unsigned length = 0;
+    if (s->ssl)
+        SSL_get0_alpn_selected(s->ssl, &name, &length);
+    return str_eq((struct str){(const char *)name, length}, STR("h2"));
+}
+
+char *stream_peer_subject(const struct stream *s)
+{
+    return s->ssl ? tls_peer_subject(s->ssl) : NULL;
 }
 
 static void on_read(uv_stream_t *uv, ssize_t got, const uv_buf_t *buf)

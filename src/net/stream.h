@@ -29,10 +29,15 @@ struct stream_events {
     void *ctx;
 };
 
-/* Takes a waiting connection off a listening handle. tls NULL: plain. */
+/* Takes a waiting connection off a listening handle. */
 [[nodiscard]] int stream_accept(struct loop *loop, struct uv_stream_s *listener,
-                                struct tls_server *tls, const struct stream_events *events,
-                                struct stream **ret_stream);
+                                const struct stream_events *events, struct stream **ret_stream);
+/* From here on an accepted stream speaks TLS; `received`: what came of it already. offers_h2: by ALPN, before http/1.1. */
+void stream_start_tls(struct stream *s, struct tls_server *tls, bool offers_h2,
+                      struct str received);
+bool stream_chose_h2(const struct stream *s); /* by ALPN */
+/* The subject of the client's certificate, to be freed; NULL if there is none. */
+[[nodiscard]] char *stream_peer_subject(const struct stream *s);
 /* A numeric address. Failure comes as `ended`. */
 struct stream *stream_connect(struct loop *loop, struct str host, uint16_t port,
                               const struct stream_events *events);

@@ -56,29 +56,40 @@ static void make_key(char text[KEY_TEXT_MAX])
     OPENSSL_cleanse(bytes, sizeof(bytes));
 }
 
-int keys_create(struct store *s, struct str name, nsec now, char ret_key[KEY_TEXT_MAX],
+static int check_label(const char *what, struct str text, struct err *err)
+{
+    const char *problem = name_check_dns_label(text);
+    if (!problem)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s \"%.*s\" %s", what, (int)MIN(text.len, (size_t)64),
+                   text.ptr, problem);
+}
+
+int keys_create(struct store *s, const struct key_info *wanted, char ret_key[KEY_TEXT_MAX],
                 struct err *err)
 {
     char key[KEY_TEXT_MAX];
     unsigned char hash[HASH_SIZE];
     struct query q;
-    const char *problem = name_check_dns_label(name);
-    if (problem)
-        return err_set(err, ERR_INVALID, "key name \"%.*s\" %s", (int)MIN(name.len, (size_t)64),
-                       name.ptr, problem);
+    if (check_label("key name", wanted->name, err) || check_label("tenant", wanted->tenant, err))
+        return ERR_INVALID;
     make_key(key);
     EVP_MAC_CTX *hasher = new_hasher(s);
     hash_key(hasher, str_from(key), hash);
     EVP_MAC_CTX_free(hasher);
     db_lock(s->db);
-    query_begin(&q, s->db, "INSERT INTO keys (name, hash, created) VALUES (?, ?, ?)");
-    query_bind_str(&q, name);
+    query_begin(&q, s->db,
+                "INSERT INTO keys (name, hash, created, tenant, expires) VALUES (?, ?, ?, ?, ?)");
+    query_bind_str(&q, wanted->name);
     query_bind_blob(&q, (struct str){(const char *)hash, sizeof(hash)});
-    query_bind_int(&q, now);
+    query_bind_int(&q, wanted->created);
+    query_bind_str(&q, wanted->tenant);
+    query_bind_int(&q, wanted->expires);
     int error = query_end(&q, err);
     db_unlock(s->db);
     if (error == ERR_CONFLICT)
-        return err_set(err, error, "there is a key named %.*s; delete it first", STR_ARG(name));
+        return err_set(err, error, "there is a key named %.*s; delete it first",
+                       STR_ARG(wanted->name));
     if (!error)
         memcpy(ret_key, key, sizeof(key));
     return error;
@@ -97,6 +108,14 @@ int keys_delete(struct store *s, struct str name, struct err *err)
     return error;
 }
 
+#define KEY_COLUMNS "name, tenant, created, expires"
+
+static struct key_info read_info(struct query *q, struct arena *a)
+{
+    return (struct key_info){query_str(q, 0, a), query_str(q, 1, a), query_int(q, 2),
+                             query_int(q, 3)};
+}
+
 int keys_list(struct store *s, struct arena *a, struct key_info **ret_keys, size_t *ret_count,
               struct err *err)
 {
@@ -104,9 +123,9 @@ int keys_list(struct store *s, struct arena *a, struct key_info **ret_keys, size
     struct buf rows;
     buf_init(&rows, a->cap);
     db_lock(s->db);
-    query_begin(&q, s->db, "SELECT name, created FROM keys ORDER BY name");
+    query_begin(&q, s->db, "SELECT " KEY_COLUMNS " FROM keys ORDER BY name");
     while (query_row(&q)) {
-        struct key_info info = {query_str(&q, 0, a), query_int(&q, 1)};
+        struct key_info info = read_info(&q, a);
         buf_put(&rows, (struct str){(const char *)&info, sizeof(info)});
     }
     int error = query_end(&q, err);
@@ -126,7 +145,7 @@ int keys_list(struct store *s, struct arena *a, struct key_info **ret_keys, size
 
 struct entry {
     unsigned char hash[HASH_SIZE];
-    struct str name;
+    struct key_info info;
 };
 
 struct key_table {
@@ -156,10 +175,11 @@ int key_table_load(struct store *s, struct key_table **ret_table, struct err *er
     buf_init(&rows, TABLE_MAX);
     t->hasher = new_hasher(s);
     db_lock(s->db);
-    query_begin(&q, s->db, "SELECT hash, name FROM keys WHERE length(hash) = 32 ORDER BY hash");
+    query_begin(&q, s->db,
+                "SELECT " KEY_COLUMNS ", hash FROM keys WHERE length(hash) = 32 ORDER BY hash");
     while (query_row(&q)) {
-        struct str hash = query_str(&q, 0, &t->arena);
-        struct entry entry = {.name = query_str(&q, 1, &t->arena)};
+        struct str hash = query_str(&q, 4, &t->arena);
+        struct entry entry = {.info = read_info(&q, &t->arena)};
         if (hash.len == HASH_SIZE)
             memcpy(entry.hash, hash.ptr, HASH_SIZE);
         buf_put(&rows, (struct str){(const char *)&entry, sizeof(entry)});
@@ -192,7 +212,13 @@ size_t key_table_count(const struct key_table *t)
     return t->count;
 }
 
-bool key_table_find(const struct key_table *t, struct str key, struct str *ret_name)
+const struct key_info *key_table_at(const struct key_table *t, size_t i)
+{
+    CHECK(i < t->count);
+    return &t->entries[i].info;
+}
+
+const struct key_info *key_table_find(const struct key_table *t, struct str key)
 {
     unsigned char hash[HASH_SIZE];
     hash_key(t->hasher, key, hash);
@@ -205,10 +231,8 @@ bool key_table_find(const struct key_table *t, struct str key, struct str *ret_n
             high = middle;
     }
     for (; low < t->count && place_of(t->entries[low].hash) == place_of(hash); low++) {
-        if (CRYPTO_memcmp(t->entries[low].hash, hash, HASH_SIZE) == 0) {
-            *ret_name = t->entries[low].name;
-            return true;
-        }
+        if (CRYPTO_memcmp(t->entries[low].hash, hash, HASH_SIZE) == 0)
+            return &t->entries[low].info;
     }
-    return false;
+    return NULL;
 }

@@ -2,6 +2,8 @@
 /*
  * API keys: made at random (256 bits), shown once, stored as HMAC-SHA256 under the store's secret.
  *
+ * A key belongs to a tenant, which may have several, and may expire.
+ *
  * The gateway checks keys against a table in memory, never against the store: load one, swap it in,
  * free the old one. Ownership: a table is its loader's. Thread rule: any thread; a table does not
  * change, any number of threads may look things up in it.
@@ -13,16 +15,15 @@
 
 enum { KEY_TEXT_MAX = 48 };
 
-/* "fw-" and 43 characters. The name (a DNS label) is the caller's tenant-to-be; ERR_CONFLICT if it
- * has a key. */
-[[nodiscard]] int keys_create(struct store *s, struct str name, nsec now,
+struct key_info {
+    struct str name, tenant; /* DNS labels */
+    nsec created, expires;   /* wall clock; expires NSEC_NEVER: it does not */
+};
+
+/* "fw-" and 43 characters. ERR_CONFLICT if there is a key of that name. */
+[[nodiscard]] int keys_create(struct store *s, const struct key_info *wanted,
                               char ret_key[KEY_TEXT_MAX], struct err *err);
 [[nodiscard]] int keys_delete(struct store *s, struct str name, struct err *err);
-
-struct key_info {
-    struct str name;
-    nsec created;
-};
 
 [[nodiscard]] int keys_list(struct store *s, struct arena *a, struct key_info **ret_keys,
                             size_t *ret_count, struct err *err); /* by name */
@@ -33,7 +34,9 @@ struct key_table;
 void key_table_free(struct key_table *t); /* NULL is fine */
 size_t key_table_count(const struct key_table *t);
 
-/* The name of a key, borrowed from the table; false if it is none of ours. */
-bool key_table_find(const struct key_table *t, struct str key, struct str *ret_name);
+/* Borrowed from the table; NULL if the text is no key of ours. Whether it has expired is the
+ * caller's question. */
+const struct key_info *key_table_find(const struct key_table *t, struct str key);
+const struct key_info *key_table_at(const struct key_table *t, size_t i); /* i < count */
 
 #endif

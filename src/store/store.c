@@ -25,6 +25,16 @@ static const char *const migrations[] = {
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL,"
     "  kind TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL);"
     "CREATE INDEX events_by_resource ON events (kind, name, id);",
+
+    /* Keys of tenants; what they used. A key of old is its own tenant, and never expires. */
+    "ALTER TABLE keys ADD COLUMN tenant TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE keys ADD COLUMN expires INTEGER NOT NULL DEFAULT 9223372036854775807;"
+    "UPDATE keys SET tenant = name;"
+    "CREATE TABLE usage ("
+    "  day INTEGER NOT NULL, tenant TEXT NOT NULL, model TEXT NOT NULL,"
+    "  requests INTEGER NOT NULL, input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,"
+    "  output_tokens INTEGER NOT NULL, cost INTEGER NOT NULL,"
+    "  PRIMARY KEY (day, tenant, model)) WITHOUT ROWID;",
 };
 
 /* Made once per store; a copy of the hashes alone is of no use. */

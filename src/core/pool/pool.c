@@ -7,11 +7,13 @@
 #define DRAIN_HALF_LIFE   SEC(10)
 #define RETRY_AFTER_LEAST SEC(1)
 #define RETRY_AFTER_MOST  SEC(60)
+/* What would take longer is not known: a rate that small is left from a long time ago. */
+#define EXPECTED_WAIT_MOST SEC(24 * 3600)
 
 struct pool_options pool_options_default(void)
 {
     return (struct pool_options){
-        .queue = {.max_length = 1000, .promote_after = SEC(30)},
+        .queue = queue_limits_default(),
         .route =
             {
                 .policy = &route_least_load,
@@ -54,7 +56,12 @@ void pool_fini(struct pool *p)
 
 void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits)
 {
-    p->queue.limits = *limits;
+    queue_set_limits(&p->queue, limits);
+}
+
+int pool_set_tenant(struct pool *p, uint32_t id, uint32_t weight, size_t max_length)
+{
+    return queue_set_tenant(&p->queue, id, weight, max_length);
 }
 
 static struct pool_request *request_of(struct queue_entry *entry)
@@ -63,10 +70,10 @@ static struct pool_request *request_of(struct queue_entry *entry)
 }
 
 /* The answer is ready; pool_next hands it out. */
-static void reject(struct pool *p, struct pool_request *request, int code)
+static void reject(struct pool *p, struct pool_request *request, enum pool_why why)
 {
     request->state = POOL_QUEUED;
-    request->reject_code = code;
+    request->reject_why = why;
     list_append(&p->rejected, &request->in_rejected);
 }
 
@@ -80,7 +87,6 @@ void pool_arrive(struct pool *p, struct pool_request *request, nsec now)
 {
     CHECK(request->state == POOL_OUT);
     request->entry.arrived = now;
-    request->entry.order = 0;
     request->attempts = request->continued = 0;
     request->answered = false;
     request->tried = (struct route_set){0};
@@ -88,9 +94,11 @@ void pool_arrive(struct pool *p, struct pool_request *request, nsec now)
         request->legs[leg].place = ROUTE_NONE;
     list_init(&request->in_rejected);
     if (!p->expecting && route_slots(&p->route) == 0) {
-        reject(p, request, ERR_UNAVAILABLE);
+        reject(p, request, POOL_WHY_NO_REPLICA);
     } else if (queue_full(&p->queue) && must_wait(p, request, now)) {
-        reject(p, request, ERR_FULL);
+        reject(p, request, POOL_WHY_QUEUE_FULL);
+    } else if (queue_tenant_full(&p->queue, request->entry.tenant) && must_wait(p, request, now)) {
+        reject(p, request, POOL_WHY_TENANT_FULL);
     } else {
         queue_put(&p->queue, &request->entry);
         request->state = POOL_QUEUED;
@@ -104,6 +112,19 @@ static void count_end(struct pool *p, nsec now)
     double weight = 0.6931471805599453 / nsec_to_seconds(DRAIN_HALF_LIFE);
     p->drain_rate = p->drain_rate * __builtin_exp2(-halves) + weight;
     p->drain_seen = now;
+}
+
+void pool_progress(struct pool *p, struct pool_request *request, uint64_t output_tokens)
+{
+    CHECK(request->state == POOL_RUNNING);
+    queue_charge(&p->queue, &request->entry, output_tokens);
+}
+
+void pool_settle(struct pool *p, struct pool_request *request, uint64_t input_tokens,
+                 uint64_t output_tokens)
+{
+    CHECK(request->state == POOL_RUNNING);
+    queue_settle(&p->queue, &request->entry, input_tokens, output_tokens);
 }
 
 static void leave_leg(struct pool *p, struct pool_request *request, int leg,
@@ -126,6 +147,7 @@ void pool_cancel(struct pool *p, struct pool_request *request, nsec now)
 {
     if (request->state == POOL_RUNNING) {
         leave_replicas(p, request, ROUTE_NEUTRAL, now);
+        queue_end(&p->queue, &request->entry);
     } else if (request->state == POOL_QUEUED) {
         if (queue_has(&request->entry))
             queue_remove(&p->queue, &request->entry);
@@ -138,6 +160,7 @@ void pool_finish(struct pool *p, struct pool_request *request, enum route_outcom
 {
     CHECK(!pool_is_hedged(request));
     leave_replicas(p, request, outcome, now);
+    queue_end(&p->queue, &request->entry);
     count_end(p, now);
 }
 
@@ -158,8 +181,10 @@ static void try_another(struct pool *p, struct pool_request *request, nsec now)
         if (request->legs[leg].place != ROUTE_NONE)
             route_set_add(&request->tried, request->legs[leg].place);
     leave_replicas(p, request, ROUTE_FAILED, now);
-    if (request->attempts >= p->options.attempts_max || !budget_spend(&p->retries, &rules, now)) {
-        reject(p, request, ERR_UNAVAILABLE);
+    bool tried_enough = request->attempts >= p->options.attempts_max;
+    if (tried_enough || !budget_spend(&p->retries, &rules, now)) {
+        queue_end(&p->queue, &request->entry);
+        reject(p, request, tried_enough ? POOL_WHY_ATTEMPTS : POOL_WHY_BUDGET);
         return;
     }
     request->answered = false;
@@ -177,6 +202,7 @@ void pool_continue(struct pool *p, struct pool_request *request, nsec now)
     CHECK(request->state == POOL_RUNNING && request->answered);
     int place = MAX(request->legs[0].place, request->legs[1].place); /* one is ROUTE_NONE */
     request->route.revision = p->route.replicas[place].spec.revision;
+    request->attempts = 1; /* it made progress: the tries before are forgotten, the budget is not */
     try_another(p, request, now);
     if (queue_has(&request->entry)) {
         request->continued++;
@@ -194,9 +220,20 @@ void pool_replica_remove(struct pool *p, uint64_t id)
     route_remove(&p->route, id);
 }
 
-void pool_set_expecting(struct pool *p, bool expecting)
+void pool_set_expecting(struct pool *p, bool expecting, uint64_t revision)
 {
     p->expecting = expecting;
+    p->expected = revision;
+}
+
+static int code_of(enum pool_why why)
+{
+    static const int codes[] = {
+        [POOL_WHY_QUEUE_FULL] = ERR_FULL,      [POOL_WHY_TENANT_FULL] = ERR_FULL,
+        [POOL_WHY_DEADLINE] = ERR_TIMEOUT,     [POOL_WHY_NO_REPLICA] = ERR_UNAVAILABLE,
+        [POOL_WHY_ATTEMPTS] = ERR_UNAVAILABLE, [POOL_WHY_BUDGET] = ERR_UNAVAILABLE,
+    };
+    return codes[why];
 }
 
 static bool next_rejected(struct pool *p, nsec now, struct pool_decision *ret_decision)
@@ -210,7 +247,8 @@ static bool next_rejected(struct pool *p, nsec now, struct pool_decision *ret_de
         .kind = POOL_REJECT,
         .request = request,
         .waited = now - request->entry.arrived,
-        .code = request->reject_code,
+        .code = code_of(request->reject_why),
+        .why = request->reject_why,
     };
     return true;
 }
@@ -218,25 +256,32 @@ static bool next_rejected(struct pool *p, nsec now, struct pool_decision *ret_de
 static void reject_expired(struct pool *p, nsec now)
 {
     struct queue_entry *entry;
-    int code = route_slots(&p->route) ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+    enum pool_why why = route_slots(&p->route) ? POOL_WHY_DEADLINE : POOL_WHY_NO_REPLICA;
     while ((entry = queue_expired(&p->queue, now))) {
         queue_remove(&p->queue, entry);
-        reject(p, request_of(entry), code);
+        reject(p, request_of(entry), why);
     }
 }
 
-/* Nobody will come: what waits is told so. A revision that nobody serves any more does not come
- * back, and who wants it must not hold up the others. */
+/* Is it served, or will it be? */
+static bool has_hope(const struct pool *p, uint64_t revision)
+{
+    if (!p->expecting && route_slots(&p->route) == 0)
+        return false;
+    return !revision || route_has_revision(&p->route, revision) ||
+           (p->expecting && revision == p->expected);
+}
+
+/* Nobody will come: what waits is told so. A revision that is neither served nor expected does not
+ * come back, and who wants it must not hold up the others. */
 static void reject_hopeless(struct pool *p, nsec now)
 {
-    bool none = !p->expecting && route_slots(&p->route) == 0;
     struct queue_entry *entry;
     while ((entry = queue_peek(&p->queue, now))) {
-        uint64_t revision = request_of(entry)->route.revision;
-        if (!none && (!revision || route_has_revision(&p->route, revision)))
+        if (has_hope(p, request_of(entry)->route.revision))
             return;
         queue_remove(&p->queue, entry);
-        reject(p, request_of(entry), ERR_UNAVAILABLE);
+        reject(p, request_of(entry), POOL_WHY_NO_REPLICA);
     }
 }
 
@@ -275,7 +320,8 @@ static bool next_dispatch(struct pool *p, nsec now, struct pool_decision *ret_de
     p->retry_at = choice.retry_at;
     if (choice.place == ROUTE_NONE)
         return false;
-    queue_remove(&p->queue, entry);
+    struct queue_reason reason;
+    queue_serve(&p->queue, entry, &reason);
     dispatch(p, request, &choice, now);
     *ret_decision = (struct pool_decision){
         .kind = POOL_DISPATCH,
@@ -283,6 +329,7 @@ static bool next_dispatch(struct pool *p, nsec now, struct pool_decision *ret_de
         .replica = p->route.replicas[choice.place].spec.id,
         .choice = choice,
         .waited = now - entry->arrived,
+        .queue = reason,
     };
     return true;
 }
@@ -299,12 +346,30 @@ nsec pool_wake_at(const struct pool *p)
     return MIN(queue_next_deadline(&p->queue), p->retry_at);
 }
 
-nsec pool_retry_after(const struct pool *p, nsec now)
+/* Seconds until `requests` have ended, from the measured rate; infinity when there is none. */
+static double drain_seconds(const struct pool *p, size_t requests, nsec now)
 {
     double halves = nsec_to_seconds(now - p->drain_seen) / nsec_to_seconds(DRAIN_HALF_LIFE);
-    double rate = p->drain_rate * __builtin_exp2(-halves);
-    double seconds = (double)(p->queue.length + 1) / rate; /* rate 0: infinity, cut below */
+    return (double)requests / (p->drain_rate * __builtin_exp2(-halves));
+}
+
+nsec pool_retry_after(const struct pool *p, nsec now)
+{
+    double seconds = drain_seconds(p, p->queue.length + 1, now);
     if (!(seconds < nsec_to_seconds(RETRY_AFTER_MOST)))
         return RETRY_AFTER_MOST;
     return MAX((nsec)(seconds * 1e9), RETRY_AFTER_LEAST);
+}
+
+size_t pool_position(const struct pool *p, const struct pool_request *request)
+{
+    return queue_has(&request->entry) ? queue_position(&p->queue, &request->entry) : 0;
+}
+
+nsec pool_expected_wait(const struct pool *p, const struct pool_request *request, nsec now)
+{
+    double seconds = drain_seconds(p, pool_position(p, request) + 1, now);
+    if (!queue_has(&request->entry))
+        return 0;
+    return seconds < nsec_to_seconds(EXPECTED_WAIT_MOST) ? (nsec)(seconds * 1e9) : NSEC_NEVER;
 }

@@ -9,12 +9,13 @@
  * Rules:
  * - A request is bound to a replica when it is dispatched, not when it arrives; a freed slot
  * dispatches at once.
- * - Full queue: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
+ * - Full queue, the model's or the tenant's: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
  * are serving, else ERR_UNAVAILABLE. No replica and none expected: ERR_UNAVAILABLE at once.
  * - A request whose replica failed before it answered goes back in front of the queue and avoids
  * the replicas it has tried (until every one has been tried), at most `attempts_max` times in all;
  * then ERR_UNAVAILABLE. It is never refused for a full queue. One whose replica failed in
- * mid-stream may be continued in the same way, on a replica of the same revision.
+ * mid-stream may be continued in the same way, on a replica of the same revision; as it got
+ * somewhere, its attempts count anew.
  * - Retries and continuations together have a budget: a share of the requests, plus as many at once
  * as the largest replica has slots, so that one replica's death can always be made good. When it is
  * used up, a failure is final.
@@ -37,18 +38,28 @@
 enum pool_state { POOL_OUT, POOL_QUEUED, POOL_RUNNING };
 enum { POOL_LEGS = 2 };
 
+/* Why a request was rejected. */
+enum pool_why {
+    POOL_WHY_QUEUE_FULL,  /* the model's: ERR_FULL */
+    POOL_WHY_TENANT_FULL, /* as many of its tenant wait as may: ERR_FULL */
+    POOL_WHY_DEADLINE,    /* ERR_TIMEOUT */
+    POOL_WHY_NO_REPLICA,  /* ERR_UNAVAILABLE */
+    POOL_WHY_ATTEMPTS,    /* every try failed: ERR_UNAVAILABLE */
+    POOL_WHY_BUDGET,      /* it failed, and too many were tried again lately: ERR_UNAVAILABLE */
+};
+
 struct pool_request {
-    struct queue_entry entry;   /* tenant, band, tokens, arrived, deadline: set by the caller */
+    struct queue_entry entry;   /* tenant, band, tokens (in, out), deadline: set by the caller */
     struct route_request route; /* what routing goes by: set by the caller */
     /* The pool's business; may be read. */
     enum pool_state state;
     struct route_hold legs[POOL_LEGS]; /* POOL_RUNNING: where; two while it is hedged */
-    unsigned attempts;                 /* dispatches so far, hedges not counted */
-    unsigned continued;                /* of those: after the first byte */
-    bool answered;                     /* the first byte of the present attempt has come */
-    struct route_set tried;            /* places that failed it */
-    struct list in_rejected;           /* accepted no more, decision not yet taken */
-    int reject_code;
+    unsigned attempts;       /* dispatches so far (since the last progress), hedges not counted */
+    unsigned continued;      /* of those: after the first byte */
+    bool answered;           /* the first byte of the present attempt has come */
+    struct route_set tried;  /* places that failed it */
+    struct list in_rejected; /* accepted no more, decision not yet taken */
+    enum pool_why reject_why;
 };
 
 enum pool_decision_kind { POOL_DISPATCH, POOL_REJECT, POOL_HEDGE };
@@ -60,7 +71,9 @@ struct pool_decision {
     int leg;                    /* which of the request's legs it is */
     struct route_choice choice; /* how it came about; `place` is the replica's */
     nsec waited;
-    int code; /* POOL_REJECT: ERR_FULL, ERR_TIMEOUT or ERR_UNAVAILABLE */
+    struct queue_reason queue; /* POOL_DISPATCH: why it was its turn */
+    int code;                  /* POOL_REJECT: ERR_FULL, ERR_TIMEOUT or ERR_UNAVAILABLE */
+    enum pool_why why;         /* POOL_REJECT */
 };
 
 struct pool_options {
@@ -79,6 +92,7 @@ struct pool {
     struct route route;
     struct list rejected; /* of pool_request.in_rejected */
     bool expecting;       /* replicas are wanted, even if none is there yet */
+    uint64_t expected;    /* their revision; 0: not known */
     nsec retry_at;        /* when time alone may make a candidate */
     double drain_rate;    /* requests per second that ended lately; see pool_retry_after */
     nsec drain_seen;
@@ -86,13 +100,15 @@ struct pool {
     uint64_t continued, hedges_won; /* for reports */
 };
 
-/* Queue of 1,000, promotion after 30 s, least load, ejection 0.5 s to 30 s, slow start 5 s, 3
- * attempts, retries 20 % and hedges 5 % of the requests. */
+/* The queue's own defaults, least load, ejection 0.5 s to 30 s, slow start 5 s, 3 attempts, retries 20 % and hedges 5 %
+ * of the requests. */
 struct pool_options pool_options_default(void);
 
 void pool_init(struct pool *p, const struct pool_options *options);
 void pool_fini(struct pool *p); /* nothing queued, nothing running */
 void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits);
+/* See queue_set_tenant. */
+[[nodiscard]] int pool_set_tenant(struct pool *p, uint32_t id, uint32_t weight, size_t max_length);
 
 /* ---- events ---- */
 
@@ -100,6 +116,12 @@ void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits);
 void pool_arrive(struct pool *p, struct pool_request *request, nsec now);
 /* The client left: whatever the state, the request is out when this returns. */
 void pool_cancel(struct pool *p, struct pool_request *request, nsec now);
+/* A running request has generated so many tokens more: its tenant is charged. They may come in
+ * batches; nothing is dispatched by it. */
+void pool_progress(struct pool *p, struct pool_request *request, uint64_t output_tokens);
+/* A running request's real usage is known: it replaces what was charged. Before its end. */
+void pool_settle(struct pool *p, struct pool_request *request, uint64_t input_tokens,
+                 uint64_t output_tokens);
 /* The first byte of the answer came on this leg. If there is another, it is out when this returns:
  * the caller cuts it. (What is usual is learnt from this, so an answer that is no stream, whose first
  * byte comes at its end, is told here only if it is hedged.) */
@@ -120,7 +142,8 @@ void pool_continue(struct pool *p, struct pool_request *request, nsec now);
 
 [[nodiscard]] int pool_replica_put(struct pool *p, const struct route_spec *spec, nsec now);
 void pool_replica_remove(struct pool *p, uint64_t id);
-void pool_set_expecting(struct pool *p, bool expecting);
+/* Replicas are wanted, of this revision (0: not known): requests may wait for one. */
+void pool_set_expecting(struct pool *p, bool expecting, uint64_t revision);
 
 /* ---- decisions ---- */
 
@@ -138,5 +161,9 @@ nsec pool_hedge_at(const struct pool *p, const struct pool_request *request, nse
 /* For Retry-After: how long until a request that arrives now would be served, from the measured
  * drain rate; 1 s to 60 s. */
 nsec pool_retry_after(const struct pool *p, nsec now);
+/* How many wait before it, and how long it will wait at the measured rate (NSEC_NEVER: not known);
+ * 0 when it does not wait. Both are estimates: see queue_position. */
+size_t pool_position(const struct pool *p, const struct pool_request *request);
+nsec pool_expected_wait(const struct pool *p, const struct pool_request *request, nsec now);
 
 #endif

@@ -133,7 +133,7 @@ def request_lines():
         yield "version", 400, get(line=f"GET / {version}")
     for version in ["0.9", "0.0", "2.0", "2.1", "3.0", "9.9"]:
         yield "major", 505, get(line=f"GET / HTTP/{version}")
-    yield "http2_preface", 505, "PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n"
+    yield "http2_preface", 505, "PRI * HTTP/2.0\\r\\nHost: x\\r\\n\\r\\n"  # the real one is served
     for line in ["GET", "GET ", "GET /", "GET  / HTTP/1.1", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET\\t/\\tHTTP/1.1",
                  "/ GET HTTP/1.1", "GET / / HTTP/1.1", "GET/ HTTP/1.1", "GET / HTTP/1.1 HTTP/1.1", "HTTP/1.1 200 OK", ":", "\\xff"]:
         yield "line", 400, get(line=line)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A replica dies under load: what was not yet answered goes elsewhere, what was gets one explicit error."""
+"""A replica dies under load: what was not yet answered goes elsewhere, a stream goes on elsewhere from the next token, and one
+that cannot (n > 1) gets one explicit error."""
 import asyncio
 import os
 import signal
@@ -14,21 +15,24 @@ STREAMS = 60
 
 class Tally:
     def __init__(self):
-        self.first, self.whole, self.broken, self.other = 0, 0, 0, []
+        self.first, self.whole, self.broken, self.other, self.texts = 0, 0, 0, [], set()
 
 
-async def stream(client, tally, tokens):
+async def stream(client, tally, tokens, n=1):
     try:
-        events = await client.chat.completions.create(model="sim", stream=True, max_tokens=tokens,
+        events = await client.chat.completions.create(model="sim", stream=True, max_tokens=tokens, temperature=0, n=n,
                                                       stream_options={"include_usage": True},
                                                       messages=[{"role": "user", "content": "hello"}])
-        chunks = counted = 0
+        counted, text, ids = 0, "", set()
         async for chunk in events:
-            tally.first += chunks == 0
-            chunks += 1
+            tally.first += not ids
+            ids.add((chunk.id, chunk.created))
+            text += "".join(c.delta.content or "" for c in chunk.choices if c.index == 0)
             counted += chunk.usage.completion_tokens if chunk.usage else 0
-        assert counted == tokens
+            assert "fairway" not in chunk.model_extra
+        assert counted == n * tokens and len(ids) == 1
         tally.whole += 1
+        tally.texts.add(text)
     except openai.APIError as e:
         if e.code == "stream_interrupted":
             tally.broken += 1
@@ -36,13 +40,13 @@ async def stream(client, tally, tokens):
             tally.other.append(repr(e))
 
 
-def test_kill_one_of_three_in_mid_stream(fairway):
-    before = fairway.serve("sim", replicas=3, slots=32, profile="decode=50,answer=0")
+def kill_in_mid_stream(fairway, n):
+    before = fairway.serve("sim", replicas=3, slots=64, profile="decode=15,answer=0")
     tally = Tally()
 
     async def run():
         client = fairway.async_client()
-        tasks = [asyncio.create_task(stream(client, tally, 100)) for _ in range(STREAMS)]
+        tasks = [asyncio.create_task(stream(client, tally, 100, n)) for _ in range(STREAMS)]
         while tally.first < STREAMS:
             await asyncio.sleep(0.01)
         os.kill(before[0]["pid"], signal.SIGKILL)
@@ -51,12 +55,23 @@ def test_kill_one_of_three_in_mid_stream(fairway):
 
     asyncio.run(run())
     assert tally.other == []
-    assert tally.broken == STREAMS // 3  # least load had spread them evenly
-    assert tally.whole == STREAMS - tally.broken
     after = fairway.ready("sim", 3)
     assert {r["pid"] for r in after} - {r["pid"] for r in before}
     text = requests.get(fairway.url + "/metrics").text
-    assert metric(text, "fairway_streams_broken_total", model_name="sim") == tally.broken
+    return tally, (metric(text, f"fairway_streams_{what}_total", model_name="sim") for what in ("broken", "resumed"))
+
+
+def test_streams_go_on_when_their_replica_is_killed(fairway):
+    tally, counted = kill_in_mid_stream(fairway, n=1)
+    assert (tally.whole, tally.broken) == (STREAMS, 0)
+    assert len(tally.texts) == 1  # greedy: all the same, resumed or not
+    assert tuple(counted) == (0, STREAMS // 3)  # least load had spread them evenly
+
+
+def test_a_stream_that_cannot_go_on_says_so(fairway):
+    tally, counted = kill_in_mid_stream(fairway, n=2)
+    assert (tally.whole, tally.broken) == (STREAMS - STREAMS // 3, STREAMS // 3)
+    assert tuple(counted) == (STREAMS // 3, 0)
 
 
 def test_not_yet_answered_finish_elsewhere(fairway):

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """https with certificates loaded anew, and the habits of the command line."""
+import fcntl
+import json
+import os
+import pty
+import re
 import signal
 import socket
 import ssl
 import subprocess
+import termios
 
 import requests
 
@@ -55,7 +61,7 @@ def test_usage_and_exit_codes(tmp_path):
     state = ["--state", str(tmp_path)]
     assert run("--help").returncode == 0 and "usage: fairway" in run("--help").stdout
     for verb in ["up", "down", "apply", "get", "describe", "scale", "delete", "logs", "chat", "run", "key", "explain",
-                 "version", "completion"]:
+                 "version", "completion", "usage"]:
         done = run(verb, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: fairway {verb}"), verb
     assert run("gte").returncode == 2 and "did you mean 'get'" in run("gte").stderr
@@ -98,3 +104,30 @@ def test_detach_and_down(tmp_path):
     finally:
         assert run("down", *state).returncode == 0
     assert run("get", "models", *state).returncode == 4
+
+
+def take_terminal(fd):
+    os.setsid()
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+
+
+def test_ctrl_c_on_a_terminal(tmp_path):
+    """Ctrl-C as a person types it: all processes end, the port is free."""
+    master, slave = pty.openpty()
+    state = tmp_path / "state"
+    up = subprocess.Popen([BIN / "fairway", "up", "--demo", TINY_MODEL, "--listen", "127.0.0.1:0", "--state", state],
+                          stdin=slave, stdout=slave, stderr=slave, preexec_fn=lambda: take_terminal(slave))
+    os.close(slave)
+    shown = b""
+    while b"Try it" not in shown:
+        shown += os.read(master, 4096)
+    port = int(re.search(rb"listens on http://127.0.0.1:(\d+)", shown).group(1))
+    engines = [r["pid"] for r in json.loads(run("get", "replicas", "-o", "json", "--state", str(state)).stdout)["items"]]
+    assert len(engines) == 1
+    os.write(master, b"\x03")
+    assert up.wait(60) == 0
+    os.close(master)
+    assert not os.path.exists(f"/proc/{engines[0]}")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random manifests drawn from the tables: what is accepted is the same after being written as JSON
  * or YAML and read again. */
+#include "api/quantity.h"
 #include "api/resource.h"
 #include "base/yaml.h"
 #include "test.h"
@@ -50,6 +51,11 @@ static void write_scalar(const struct schema_field *field, struct json_writer *w
         break;
     case SCHEMA_MILLI:
         snprintf(text, sizeof(text), "%dm", (int)test_below(&chance, 100000));
+        json_str(w, str_from(text));
+        break;
+    case SCHEMA_MONEY:
+        snprintf(text, sizeof(text), "%d.%06d", 1 + (int)test_below(&chance, 100),
+                 (int)test_below(&chance, QUANTITY_MILLIONTHS));
         json_str(w, str_from(text));
         break;
     case SCHEMA_BOOL:

@@ -24,6 +24,9 @@ static void test_parse(void **state)
         {"1.5", 1000, 1500},
         {"0.001", 1000, 1},
         {"1k", 1000, 1000000},
+        {"0.15", QUANTITY_MILLIONTHS, 150000},
+        {"12.5", QUANTITY_MILLIONTHS, 12500000},
+        {"100", QUANTITY_MILLIONTHS, 100000000},
     };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         int64_t parts = -1;
@@ -54,6 +57,7 @@ static void test_parse(void **state)
         {"9223372036854775807", 1000, ERR_INVALID},
         {"99999999999999999999", 1, ERR_INVALID},
         {"1.0000000000", 1, ERR_INVALID},
+        {"0.0000001", QUANTITY_MILLIONTHS, ERR_INVALID},
         {"18446744073709551615.999999999Ei", 1000, ERR_INVALID},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -82,6 +86,11 @@ static void test_format(void **state)
         {0, 1000, "0"},
         {INT64_MAX, 1, "9223372036854775807"},
         {INT64_MAX, 1000, "9223372036854775807m"},
+        {0, QUANTITY_MILLIONTHS, "0"},
+        {150000, QUANTITY_MILLIONTHS, "0.15"},
+        {10000000, QUANTITY_MILLIONTHS, "10"},
+        {12500000, QUANTITY_MILLIONTHS, "12.5"},
+        {INT64_MAX, QUANTITY_MILLIONTHS, "9223372036854.775807"},
     };
     char text[QUANTITY_TEXT_MAX];
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -93,7 +102,8 @@ static void test_round_trip(void **state)
     uint64_t seed = test_seed(1), chance = seed;
     for (int i = 0; i < 20000; i++) {
         char text[QUANTITY_TEXT_MAX];
-        int64_t unit = i % 2 ? 1 : 1000, again = -1;
+        static const int64_t units[] = {1, 1000, QUANTITY_MILLIONTHS};
+        int64_t unit = units[i % 3], again = -1;
         int64_t parts = (int64_t)(test_random(&chance) >> (1 + test_below(&chance, 63)));
         parts &= -1 - (int64_t)((UINT64_C(1) << test_below(&chance, 60)) - 1);
         PROPERTY(quantity_parse(str_from(quantity_format(parts, unit, text)), unit, &again) == 0,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/model.h"
 #include "api/node.h"
+#include "api/tenant.h"
 #include "base/yaml.h"
+#include "core/route/route.h"
 #include "test.h"
 
 static struct arena arena;
@@ -69,7 +71,9 @@ static const char full[] =
     "\"1\"],"
     "\"env\":{\"HOME\":\"/h\"},\"contextLength\":4096,\"maxConcurrentRequests\":8},"
     "\"resources\":{\"gpus\":1,\"cpu\":\"1500m\",\"memory\":\"32Gi\"},\"replicas\":0,"
-    "\"queue\":{\"maxLength\":0,\"maxWait\":\"1m30s\"},\"traffic\":{\"aliases\":[\"gpt-small\"]},"
+    "\"queue\":{\"maxLength\":0,\"maxWait\":\"1m30s\",\"fairness\":\"requests\"},"
+    "\"traffic\":{\"aliases\":[\"gpt-small\"],\"policy\":\"session\"},\"price\":{\"input\":\"0."
+    "15\",\"output\":2},"
     "\"probes\":{\"startup\":\"5m\",\"period\":\"500ms\",\"failures\":2}}}";
 
 static void test_full_model_there_and_back(void **state)
@@ -104,10 +108,41 @@ static void test_node(void **state)
     assert_true(n->spec.cpu == 16000 && !n->spec.cordon);
 }
 
+#define TENANT "apiVersion: fairway.dev/v1\nkind: Tenant\nmetadata: {name: team}\n"
+
+static void test_policies_are_those_of_the_router(void **state)
+{
+    const struct schema_field *traffic = schema_find(model_kind.spec->object, STR("traffic"));
+    const struct schema_field *policy = schema_find(traffic->object, STR("policy"));
+    for (size_t i = 0; policy->values[i]; i++) {
+        assert_non_null(route_policy_find(str_from(policy->values[i])));
+        assert_string_equal(model_policy_name((int)i), policy->values[i]);
+    }
+}
+
+static void test_tenant(void **state)
+{
+    read_good(TENANT "spec:\n  weight: 4\n  priority: high\n  models: [chat, gpt-small]\n"
+                     "  limits: {requestsPerMinute: 60, concurrency: 8, budgetPerDay: 12.50}\n");
+    const struct tenant_spec *spec = &tenant_from(resources[0])->spec;
+    assert_true(spec->weight == 4 && spec->priority == TENANT_PRIORITY_HIGH);
+    assert_true(spec->models.count == 2 && spec->limits.concurrency == 8);
+    assert_true(spec->limits.requests_per_minute == 60 && spec->limits.tokens_per_minute == 0);
+    assert_true(spec->limits.budget_per_day == 12500000);
+    read_good(TENANT);
+    spec = &tenant_from(resources[0])->spec;
+    assert_true(spec->weight == 1 && spec->priority == TENANT_PRIORITY_NORMAL);
+    check_bad(TENANT "spec: {weight: 0}\n", "line 4: spec.weight: must be between 1 and 1000");
+    check_bad(TENANT "spec:\n  limits: {budgetPerDay: much}\n",
+              "line 5: spec.limits.budgetPerDay: must be an amount of money like 0.15, not "
+              "\"much\"");
+}
+
 static void test_refused(void **state)
 {
-    check_bad("metadata: {name: x}\n", "kind: is required; known are: Model, Node");
-    check_bad("kind: Modell\n", "line 1: kind: unknown kind \"Modell\"; known are: Model, Node");
+    check_bad("metadata: {name: x}\n", "kind: is required; known are: Model, Node, Tenant");
+    check_bad("kind: Modell\n",
+              "line 1: kind: unknown kind \"Modell\"; known are: Model, Node, Tenant");
     check_bad("[1]\n", "line 1: a resource must be an object");
     check_bad("kind: Model\napiVersion: v2\nmetadata: {name: Chat!}\n",
               "line 2: apiVersion: must be one of fairway.dev/v1, not \"v2\"\n"
@@ -126,7 +161,7 @@ static void test_refused(void **state)
     check_bad(
         HEAD "  engine: {type: simulate}\n  scaling: {min: 0}\n",
         "line 6: spec.scaling: unknown field; known are: source, engine, resources, replicas, "
-        "queue, traffic, probes");
+        "queue, traffic, price, probes");
     check_bad(HEAD "  engine: {type: simulate, env: {PORT: 80}}\n",
               "line 5: spec.engine.env.PORT: must be text; put it in quotes: \"80\"");
 }
@@ -161,7 +196,7 @@ static void test_explain(void **state)
     assert_non_null(strstr(buf_cstr(&out), "default 32; at least 1; at most 4096"));
     assert_int_equal(resource_explain(STR("nodes"), &out, &err), 0);
     assert_int_equal(resource_explain(STR("pod.spec"), &out, &err), ERR_NOT_FOUND);
-    assert_non_null(strstr(err.message, "known are: Model, Node"));
+    assert_non_null(strstr(err.message, "known are: Model, Node, Tenant"));
     assert_int_equal(resource_explain(STR("model.spec.replica"), &out, &err), ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "did you mean \"replicas\"?"));
 }
@@ -171,9 +206,14 @@ static void test_explain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_smallest_model), TEST(test_full_model_there_and_back),
-        TEST(test_node),           TEST(test_refused),
-        TEST(test_changes),        TEST(test_kinds),
+        TEST(test_smallest_model),
+        TEST(test_full_model_there_and_back),
+        TEST(test_node),
+        TEST(test_tenant),
+        TEST(test_policies_are_those_of_the_router),
+        TEST(test_refused),
+        TEST(test_changes),
+        TEST(test_kinds),
         TEST(test_explain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@ struct part {
 
 struct whole {
     struct str text, fixed;
-    int64_t number, bytes, cpu;
+    int64_t number, bytes, cpu, price;
     bool flag;
     nsec wait;
     int choice;
@@ -62,6 +62,7 @@ static const struct schema_field fields[] = {
     {FIELD(number, SCHEMA_INT), .fallback = "7", .min = -5, .max = 10},
     {FIELD(bytes, SCHEMA_BYTES), .min = 1024},
     {FIELD(cpu, SCHEMA_MILLI)},
+    {FIELD(price, SCHEMA_MONEY)},
     {FIELD(flag, SCHEMA_BOOL), .fallback = "true"},
     {FIELD(wait, SCHEMA_DURATION), .fallback = "1m30s", .min = NSEC_PER_SEC, .max = SEC(3600)},
     {FIELD(choice, SCHEMA_ENUM), .fallback = "green", .values = colours},
@@ -155,7 +156,7 @@ static void test_problems(void **state)
         {"\nnumbr: 1\n", "line 2: numbr: unknown field; did you mean \"number\"?"},
         {"PART: 1\n", "line 1: PART: unknown field; did you mean \"part\"?"},
         {"zzzzzz: 1\n",
-         "line 1: zzzzzz: unknown field; known are: text, fixed, number, bytes, cpu, "
+         "line 1: zzzzzz: unknown field; known are: text, fixed, number, bytes, cpu, price, "
          "flag, wait, choice, map, list, part, parts"},
         {"part: {id: id-1, sise: 1}\n", "line 1: part.sise: unknown field; did you mean \"size\"?"},
         {"text: hello!\n", "line 1: text: must have at most 5 characters"},

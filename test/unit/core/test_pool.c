@@ -20,7 +20,7 @@ static void setup(struct pool *p, size_t max_length, unsigned replicas, unsigned
 static struct pool_request request(void)
 {
     return (struct pool_request){
-        .entry = {.band = QUEUE_BAND_NORMAL, .deadline = NSEC_NEVER, .tokens = 100}};
+        .entry = {.band = QUEUE_BAND_NORMAL, .deadline = NSEC_NEVER, .output_tokens = 100}};
 }
 
 static void expect_dispatch(struct pool *p, nsec now, struct pool_request *r)
@@ -117,13 +117,13 @@ static void test_no_replica(void **state)
     struct pool_request a = request(), b = request();
     pool_arrive(&p, &a, 0);
     expect_reject(&p, 0, &a, ERR_UNAVAILABLE);
-    pool_set_expecting(&p, true);
+    pool_set_expecting(&p, true, 0);
     b.entry.deadline = 50;
     pool_arrive(&p, &a, 0);
     pool_arrive(&p, &b, 0);
     expect_nothing(&p, 0);
     expect_reject(&p, 50, &b, ERR_UNAVAILABLE); /* nothing was there to serve it */
-    pool_set_expecting(&p, false);              /* scaled to nothing while it waits */
+    pool_set_expecting(&p, false, 0);           /* scaled to nothing while it waits */
     expect_reject(&p, 60, &a, ERR_UNAVAILABLE);
     pool_fini(&p);
 }
@@ -132,7 +132,7 @@ static void test_a_new_replica_is_used_at_once(void **state)
 {
     struct pool p;
     setup(&p, 10, 0, 0);
-    pool_set_expecting(&p, true);
+    pool_set_expecting(&p, true, 0);
     struct pool_request a = request();
     pool_arrive(&p, &a, 0);
     expect_nothing(&p, 0);
@@ -210,6 +210,89 @@ static void test_retry_after_follows_the_drain_rate(void **state)
     assert_true(p.drain_rate > 9 && p.drain_rate < 11);
     assert_int_equal(pool_retry_after(&p, now), SEC(1));
     assert_true(pool_retry_after(&p, now + SEC(70)) > SEC(5));
+    pool_fini(&p);
+}
+
+static void test_a_refusal_says_whose_limit(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    setup(&p, 2, 1, 1);
+    assert_int_equal(pool_set_tenant(&p, 7, 1, 1), 0);
+    struct pool_request r[5] = {request(), request(), request(), request(), request()};
+    r[1].entry.tenant = r[2].entry.tenant = 7;
+    pool_arrive(&p, &r[0], 0);
+    expect_dispatch(&p, 0, &r[0]);
+    pool_arrive(&p, &r[1], 0); /* 7 has one that waits: as many as may */
+    pool_arrive(&p, &r[2], 0);
+    assert_true(pool_next(&p, 0, &d));
+    assert_true(d.request == &r[2] && d.code == ERR_FULL && d.why == POOL_WHY_TENANT_FULL);
+    pool_arrive(&p, &r[3], 0);
+    pool_arrive(&p, &r[4], 0);
+    assert_true(pool_next(&p, 0, &d));
+    assert_true(d.request == &r[4] && d.code == ERR_FULL && d.why == POOL_WHY_QUEUE_FULL);
+    for (int i = 0; i < 5; i++)
+        pool_cancel(&p, &r[i], 0);
+    pool_fini(&p);
+}
+
+static void test_progress_and_settlement_move_the_turn(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    setup(&p, 10, 1, 1);
+    struct pool_request a = request(), b = request(), c = request();
+    a.entry.tenant = b.entry.tenant = 1;
+    c.entry.tenant = 2;
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    pool_arrive(&p, &b, 0);
+    pool_arrive(&p, &c, 1);
+    pool_progress(&p, &a, 3);
+    pool_settle(&p, &a, 5, 4);
+    pool_finish(&p, &a, ROUTE_OK, 2);
+    assert_int_equal(pool_position(&p, &b), 1); /* its tenant had 9 tokens since c came */
+    assert_int_equal(pool_position(&p, &c), 0);
+    assert_true(pool_next(&p, 2, &d));
+    assert_ptr_equal(d.request, &c);
+    assert_int_equal(d.queue.tenants_waiting, 2);
+    assert_int_equal(d.queue.position, 1); /* as it seemed on arrival */
+    pool_finish(&p, &c, ROUTE_OK, 3);
+    assert_true(pool_next(&p, 3, &d));
+    assert_ptr_equal(d.request, &b);
+    assert_int_equal(d.queue.counter, 9000);
+    assert_int_equal(d.queue.others_served, 1);
+    pool_finish(&p, &b, ROUTE_OK, 4);
+    pool_fini(&p);
+}
+
+static void test_expected_wait_follows_the_place_in_line(void **state)
+{
+    struct pool p;
+    setup(&p, 1000, 1, 1);
+    struct pool_request r[20], first = request();
+    for (int i = 0; i < 20; i++)
+        r[i] = request();
+    pool_arrive(&p, &first, 0);
+    expect_dispatch(&p, 0, &first);
+    pool_arrive(&p, &r[0], 0);
+    assert_int_equal(pool_expected_wait(&p, &r[0], 0), NSEC_NEVER); /* nothing known */
+    pool_finish(&p, &first, ROUTE_OK, 0);
+    assert_int_equal(pool_expected_wait(&p, &first, 0), 0); /* waits no more */
+    nsec now = 0;
+    for (int i = 0; i < 600; i++) { /* 10 a second for a minute */
+        now += MSEC(100);
+        expect_dispatch(&p, now, &r[0]);
+        pool_finish(&p, &r[0], ROUTE_OK, now);
+        pool_arrive(&p, &r[0], now);
+    }
+    for (int i = 1; i < 20; i++)
+        pool_arrive(&p, &r[i], now);
+    assert_int_equal(pool_position(&p, &r[19]), 19);
+    nsec wait = pool_expected_wait(&p, &r[19], now);
+    assert_true(wait > MSEC(1800) && wait < MSEC(2300));
+    for (int i = 0; i < 20; i++)
+        pool_cancel(&p, &r[i], now);
     pool_fini(&p);
 }
 
@@ -328,7 +411,7 @@ static void test_a_revision_that_is_gone_ends_the_continuation(void **state)
 {
     struct pool p;
     setup(&p, 10, 0, 0);
-    pool_set_expecting(&p, true);
+    pool_set_expecting(&p, true, 0);
     put_revision(&p, 1, 1, false);
     struct pool_request a = request();
     pool_arrive(&p, &a, 0);
@@ -338,6 +421,27 @@ static void test_a_revision_that_is_gone_ends_the_continuation(void **state)
     put_revision(&p, 1, 1, true);
     pool_continue(&p, &a, 2);
     expect_reject(&p, 2, &a, ERR_UNAVAILABLE);
+    pool_fini(&p);
+}
+
+/* Its only replica died and is started anew: the stream waits for it. */
+static void test_a_revision_that_is_expected_is_waited_for(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    setup(&p, 10, 0, 0);
+    pool_set_expecting(&p, true, 1);
+    put_revision(&p, 1, 1, false);
+    struct pool_request a = request();
+    pool_arrive(&p, &a, 0);
+    expect_dispatch(&p, 0, &a);
+    pool_first_byte(&p, &a, 0, 1);
+    pool_replica_remove(&p, 1);
+    pool_continue(&p, &a, 2);
+    assert_false(pool_next(&p, 2, &d));
+    put_revision(&p, 2, 1, false);
+    expect_dispatch(&p, 3, &a);
+    pool_finish(&p, &a, ROUTE_OK, 4);
     pool_fini(&p);
 }
 
@@ -447,11 +551,15 @@ int main(void)
         cmocka_unit_test(test_a_lone_replica_is_tried_again_after_its_ejection),
         cmocka_unit_test(test_cancel_in_every_state),
         cmocka_unit_test(test_retry_after_follows_the_drain_rate),
+        cmocka_unit_test(test_a_refusal_says_whose_limit),
+        cmocka_unit_test(test_progress_and_settlement_move_the_turn),
+        cmocka_unit_test(test_expected_wait_follows_the_place_in_line),
         cmocka_unit_test(test_one_replicas_death_can_be_made_good),
         cmocka_unit_test(test_without_a_budget_a_failure_is_final),
         cmocka_unit_test(test_retries_are_not_counted_twice),
         cmocka_unit_test(test_a_broken_stream_continues_on_its_revision),
         cmocka_unit_test(test_a_revision_that_is_gone_ends_the_continuation),
+        cmocka_unit_test(test_a_revision_that_is_expected_is_waited_for),
         cmocka_unit_test(test_a_late_request_is_hedged_and_the_first_answer_stays),
         cmocka_unit_test(test_no_hedge_while_somebody_waits_or_without_budget),
         cmocka_unit_test(test_one_of_two_legs_fails),

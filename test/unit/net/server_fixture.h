@@ -20,13 +20,15 @@ struct fixture {
     struct mail stop;
     struct http_limits limits;
     struct tls_server *tls;
+    bool http1_only, proxy_protocol;
     atomic_int requests, departed;
     struct http_exchange *held; /* of GET /hold */
 };
 
 /*
- * GET /hold: no answer. GET /stream/N: N chunks of 1,000 bytes as fast as the peer takes them. Anything else: 200 and
- * "METHOD PATH QUERY BODY".
+ * GET /hold: no answer. GET /stream/N: N chunks of 1,000 bytes as fast as the peer takes them. /abort: a stream that is cut.
+ * /header/NAME: the request's. /length: of the body. /peer and /subject: who asks. /big/N: N bytes at once. /fields: headers that HTTP/2 has no use for.
+ * /empty: 204. Anything else: 200 and "METHOD PATH QUERY BODY".
  */
 static void fixture_stream_on(struct http_exchange *x)
 {
@@ -42,6 +44,61 @@ static void fixture_stream_on(struct http_exchange *x)
     http_respond_end(x);
 }
 
+static inline struct str fixture_rest(struct str path, const char *prefix)
+{
+    struct str p = str_from(prefix);
+    return str_starts(path, p) ? str_sub(path, p.len, path.len) : STR_NONE;
+}
+
+static inline void fixture_say(struct http_exchange *x, struct str body)
+{
+    http_respond(x, 200, NULL, 0, body);
+}
+
+static inline void fixture_big(struct http_exchange *x, size_t size)
+{
+    char *bytes = malloc(size + 1);
+    memset(bytes, 'b', size);
+    fixture_say(x, (struct str){bytes, size});
+    free(bytes);
+}
+
+/* The small ones; false when the path is another. */
+static inline bool fixture_simple(struct http_exchange *x)
+{
+    const struct http_request *r = http_exchange_request(x);
+    const struct http_header fields[] = {{STR("Connection"), STR("keep-alive")},
+                                         {STR("Keep-Alive"), STR("timeout=5")},
+                                         {STR("Transfer-Encoding"), STR("chunked")},
+                                         {STR("X-Upper"), STR("Value")}};
+    struct str name = fixture_rest(r->path, "/header/"), size = fixture_rest(r->path, "/big/");
+    uint64_t count;
+    char text[32];
+    snprintf(text, sizeof(text), "%zu", r->body.len);
+    if (name.ptr) {
+        fixture_say(x, http_header_get(&r->headers, name));
+    } else if (size.ptr && !str_to_u64(size, &count)) {
+        fixture_big(x, count);
+    } else if (str_eq(r->path, STR("/length"))) {
+        fixture_say(x, str_from(text));
+    } else if (str_eq(r->path, STR("/peer"))) {
+        fixture_say(x, r->peer);
+    } else if (str_eq(r->path, STR("/subject"))) {
+        fixture_say(x, r->peer_subject);
+    } else if (str_eq(r->path, STR("/fields"))) {
+        http_respond(x, 200, fields, ARRAY_LEN(fields), STR("fields"));
+    } else if (str_eq(r->path, STR("/empty"))) {
+        http_respond(x, 204, NULL, 0, STR_NONE);
+    } else if (str_eq(r->path, STR("/abort"))) {
+        http_respond_begin(x, 200, NULL, 0);
+        (void)!http_respond_write(x, STR("half"));
+        http_respond_abort(x);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void fixture_request(void *ctx, struct http_exchange *x)
 {
     struct fixture *f = ctx;
@@ -51,7 +108,7 @@ static void fixture_request(void *ctx, struct http_exchange *x)
     if (hold)
         f->held = x;
     atomic_fetch_add(&f->requests, 1);
-    if (hold)
+    if (hold || fixture_simple(x))
         return;
     if (str_starts(r->path, STR("/stream/")) &&
         !str_to_u64(str_sub(r->path, 8, r->path.len), &count)) {
@@ -107,6 +164,8 @@ static inline void fixture_start(struct fixture *f)
         .host = STR("127.0.0.1"),
         .limits = f->limits,
         .tls = f->tls,
+        .http1_only = f->http1_only,
+        .proxy_protocol = f->proxy_protocol,
         .service = {.request = fixture_request,
                     .departed = fixture_departed,
                     .writable = fixture_writable,

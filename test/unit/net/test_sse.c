@@ -41,11 +41,20 @@ static void test_seen(void **state)
     assert_int_equal(sse_whole_events(STR("data: a\n\nb"), 9), 0);
 }
 
+static void test_count(void **state)
+{
+    assert_int_equal(sse_count_events(STR("")), 0);
+    assert_int_equal(sse_count_events(STR("data: a\n\ndata: b\ndata: c\n\n")), 2);
+    assert_int_equal(sse_count_events(STR("data: a\r\n\r\n: waiting\r\n\r\n\r\n")), 2);
+    assert_int_equal(sse_count_events(STR("data: a\r\rdata: b\r\r")), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line_ends),
         cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ static int tear_down(void **state)
 
 static void create(const char *name, char key[KEY_TEXT_MAX])
 {
-    if (keys_create(t.store, str_from(name), SEC(5), key, &t.err))
+    const struct key_info wanted = {str_from(name), STR("team"), SEC(5), SEC(60)};
+    if (keys_create(t.store, &wanted, key, &t.err))
         fail_msg("%s", t.err.message);
 }
 
@@ -58,27 +59,30 @@ static void test_life(void **state)
     struct key_table *table = load();
     assert_int_equal(key_table_count(table), 49);
     for (int i = 0; i < 50; i++) {
-        struct str found = STR_NONE;
+        const struct key_info *found = key_table_find(table, str_from(keys[i]));
         snprintf(name, sizeof(name), "user-%02d", i);
-        assert_int_equal(key_table_find(table, str_from(keys[i]), &found), i != 7);
-        assert_true(i == 7 || str_eq(found, str_from(name)));
+        assert_true(i == 7 ? !found : found && str_eq(found->name, str_from(name)));
+        assert_true(!found || (str_eq(found->tenant, STR("team")) && found->expires == SEC(60)));
     }
-    struct str found;
-    assert_false(key_table_find(table, STR_NONE, &found));
-    assert_false(key_table_find(table, STR("fw-"), &found));
-    assert_false(key_table_find(table, str_sub(str_from(keys[0]), 0, 45), &found));
+    assert_null(key_table_find(table, STR_NONE));
+    assert_null(key_table_find(table, STR("fw-")));
+    assert_null(key_table_find(table, str_sub(str_from(keys[0]), 0, 45)));
     keys[0][10] ^= 1;
-    assert_false(key_table_find(table, str_from(keys[0]), &found));
+    assert_null(key_table_find(table, str_from(keys[0])));
     key_table_free(table);
 }
 
 static void test_names(void **state)
 {
     char key[KEY_TEXT_MAX] = "untouched";
-    assert_int_equal(keys_create(t.store, STR("Bad Name"), 0, key, &t.err), ERR_INVALID);
+    struct key_info wanted = {STR("Bad Name"), STR("team"), 0, NSEC_NEVER};
+    assert_int_equal(keys_create(t.store, &wanted, key, &t.err), ERR_INVALID);
+    wanted = (struct key_info){STR("good"), STR("Bad Team"), 0, NSEC_NEVER};
+    assert_int_equal(keys_create(t.store, &wanted, key, &t.err), ERR_INVALID);
     assert_string_equal(key, "untouched");
     create("a", key);
-    assert_int_equal(keys_create(t.store, STR("a"), 0, key, &t.err), ERR_CONFLICT);
+    wanted = (struct key_info){STR("a"), STR("team"), 0, NSEC_NEVER};
+    assert_int_equal(keys_create(t.store, &wanted, key, &t.err), ERR_CONFLICT);
     assert_string_equal(t.err.message, "there is a key named a; delete it first");
     struct key_info *list;
     size_t count;
@@ -103,11 +107,10 @@ static void test_what_is_stored(void **state)
     assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(handle);
     struct key_table *stolen;
-    struct str name;
     assert_int_equal(key_table_load(other.store, &stolen, &t.err), 0);
     assert_int_equal(key_table_count(stolen), 1);
-    assert_true(key_table_find(table, str_from(key), &name));
-    assert_false(key_table_find(stolen, str_from(key), &name));
+    assert_non_null(key_table_find(table, str_from(key)));
+    assert_null(key_table_find(stolen, str_from(key)));
     key_table_free(stolen);
     key_table_free(table);
     test_store_fini(&other);

@@ -1,200 +1,170 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection of a server: bytes to requests, limits and time-outs. */
+/* One HTTP/1.x connection of a server: bytes to requests, limits and time-outs. */
 #include "base/mem.h"
-#include "net/http_server_internal.h"
+#include "net/http1_internal.h"
 
-enum { BODY_RESERVED_MAX = 1024 * 1024 };
-
-#define LINGER_TIME SEC(2)
-
-static void parse(struct conn *c);
+static void parse(struct http1 *c);
 
 /* ---- timer: what it means depends on the state ---- */
 
-static void set_timer(struct conn *c, nsec delay)
+static void set_timer(struct http1 *c, nsec delay)
 {
-    loop_timer_start(c->server->loop, &c->timer, delay);
+    loop_timer_start(c->conn.server->loop, &c->timer, delay);
 }
 
-static uint64_t taken(const struct conn *c)
+static uint64_t taken(const struct http1 *c)
 {
-    return c->written - stream_untaken(c->stream);
+    return c->written - stream_untaken(c->conn.stream);
 }
 
 /* True when the peer has taken bytes since the last look. */
-static bool check_progress(struct conn *c)
+static bool check_progress(struct http1 *c)
 {
     bool moved = taken(c) != c->taken_at_check;
     c->taken_at_check = taken(c);
     return moved;
 }
 
-static void watch_write(struct conn *c)
+static void watch_write(struct http1 *c)
 {
     c->taken_at_check = taken(c);
-    set_timer(c, c->server->options.limits.write_timeout);
+    set_timer(c, c->conn.server->options.limits.write_timeout);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
-    struct conn *c = container_of(timer, struct conn, timer);
-    bool unsent = stream_unsent(c->stream) > 0;
+    struct http1 *c = container_of(timer, struct http1, timer);
+    bool unsent = stream_unsent(c->conn.stream) > 0;
     switch (c->state) {
-    case CONN_HEAD:
+    case HTTP1_HEAD:
         if (c->head_began)
-            conn_refuse(c, 408);
+            http1_refuse(c, 408);
         else if (unsent && check_progress(c))
-            set_timer(c, c->server->options.limits.write_timeout);
+            set_timer(c, c->conn.server->options.limits.write_timeout);
         else
-            conn_close(c);
+            http1_close(&c->conn);
         break;
-    case CONN_BODY:
-        conn_refuse(c, 408);
+    case HTTP1_BODY:
+        http1_refuse(c, 408);
         break;
-    case CONN_BUSY:
+    case HTTP1_BUSY:
         if (unsent && !check_progress(c))
-            conn_close(c);
+            http1_close(&c->conn);
         else if (unsent)
-            set_timer(c, c->server->options.limits.write_timeout);
+            set_timer(c, c->conn.server->options.limits.write_timeout);
         break;
-    case CONN_LINGER:
+    case HTTP1_LINGER:
         if (unsent && check_progress(c))
-            set_timer(c, c->server->options.limits.write_timeout);
+            set_timer(c, c->conn.server->options.limits.write_timeout);
         else
-            conn_close(c);
+            http1_close(&c->conn);
         break;
     }
 }
 
 /* ---- life ---- */
 
-static void free_conn(struct conn *c)
+static void free_http1(struct http1 *c)
 {
     buf_fini(&c->in);
     mem_free(c);
 }
 
-void conn_close(struct conn *c)
+void http1_close(struct conn *conn)
 {
+    struct http1 *c = container_of(conn, struct http1, conn);
     if (c->closed)
         return;
-    struct http_server *server = c->server;
+    struct http_server *server = c->conn.server;
     struct http_exchange *x = c->exchange;
     c->closed = true;
     loop_timer_stop(&c->timer);
-    if (x && c->state == CONN_BUSY && server->options.service.departed)
+    if (x && c->state == HTTP1_BUSY && server->options.service.departed)
         server->options.service.departed(server->options.service.ctx, x);
     if (x)
         exchange_release(x);
     c->exchange = NULL;
-    stream_close(c->stream);
-    list_remove(&c->link);
-    server->conn_count--;
-    server_conn_closed(server);
+    conn_fini(&c->conn);
     if (!c->parsing && !c->resume_pending)
-        free_conn(c);
+        free_http1(c);
 }
 
-static void set_reading(struct conn *c, bool on)
+static void set_reading(struct http1 *c, bool on)
 {
     if (c->reading != on)
-        stream_read(c->stream, on);
+        stream_read(c->conn.stream, on);
     c->reading = on;
 }
 
-static void linger(struct conn *c)
+void http1_linger(struct http1 *c)
 {
-    c->state = CONN_LINGER;
+    c->state = HTTP1_LINGER;
     buf_fini(&c->in);
-    stream_end(c->stream);
+    stream_end(c->conn.stream);
     set_reading(c, true);
     watch_write(c); /* on_drained shortens it */
 }
 
-void conn_write(struct conn *c, struct str bytes)
+void http1_write(struct http1 *c, struct str bytes)
 {
     c->written += bytes.len;
-    stream_write(c->stream, bytes);
-    if (c->state == CONN_BUSY && !loop_timer_running(&c->timer))
+    stream_write(c->conn.stream, bytes);
+    if (c->state == HTTP1_BUSY && !loop_timer_running(&c->timer))
         watch_write(c);
 }
 
-void conn_refuse(struct conn *c, int status)
+static void drain(struct conn *conn)
 {
-    struct buf body, out;
-    struct str type = STR("text/plain");
-    const struct http_service *service = &c->server->options.service;
-    buf_init(&body, 16 * 1024);
-    buf_init(&out, 32 * 1024);
-    if (service->error_body)
-        service->error_body(service->ctx, status, http_reason(status), &body, &type);
-    else
-        buf_printf(&body, "%d %s\n", status, http_reason(status));
-    const struct http_header headers[] = {{STR("content-type"), type},
-                                          {STR("connection"), STR("close")}};
-    exchange_put_head(&out, c->server, status, headers, ARRAY_LEN(headers));
-    buf_printf(&out, "content-length: %zu\r\n\r\n", body.len);
-    buf_put(&out, buf_str(&body));
-    if (c->exchange)
-        exchange_release(c->exchange);
-    c->exchange = NULL;
-    conn_write(c, buf_str(&out));
-    buf_fini(&out);
-    buf_fini(&body);
-    linger(c);
-}
-
-void conn_drain(struct conn *c)
-{
-    if (c->state != CONN_HEAD || c->head_began)
+    struct http1 *c = container_of(conn, struct http1, conn);
+    if (c->state != HTTP1_HEAD || c->head_began)
         return;
-    if (stream_unsent(c->stream) > 0) /* the end of its last answer */
-        linger(c);
+    if (stream_unsent(c->conn.stream) > 0) /* the end of its last answer */
+        http1_linger(c);
     else
-        conn_close(c);
+        http1_close(&c->conn);
 }
 
 static void on_resume(struct mail *task)
 {
-    struct conn *c = container_of(task, struct conn, resume);
+    struct http1 *c = container_of(task, struct http1, resume);
     c->resume_pending = false;
     if (c->closed)
-        free_conn(c);
+        free_http1(c);
     else
         parse(c);
 }
 
-void conn_answered(struct conn *c, bool keep)
+void http1_answered(struct http1 *c, bool keep)
 {
     exchange_release(c->exchange);
     c->exchange = NULL;
-    if (!keep || c->server->draining) {
-        linger(c);
+    if (!keep || c->conn.server->draining) {
+        http1_linger(c);
         return;
     }
-    c->state = CONN_HEAD;
+    c->state = HTTP1_HEAD;
     c->head_began = 0;
-    set_timer(c, c->server->options.limits.idle_timeout);
+    set_timer(c, c->conn.server->options.limits.idle_timeout);
     set_reading(c, true);
     if (c->in.len && !c->parsing && !c->resume_pending) {
         c->resume_pending = true;
-        loop_defer(c->server->loop, &c->resume);
+        loop_defer(c->conn.server->loop, &c->resume);
     }
 }
 
 /* ---- reading ---- */
 
-static void hand_over(struct conn *c)
+static void hand_over(struct http1 *c)
 {
     struct http_exchange *x = c->exchange;
-    const struct http_service *service = &c->server->options.service;
+    const struct http_service *service = &c->conn.server->options.service;
     loop_timer_stop(&c->timer);
-    c->state = CONN_BUSY;
+    c->state = HTTP1_BUSY;
     x->request.body = buf_str(&x->body);
     service->request(service->ctx, x);
 }
 
-static size_t skip_blank_lines(struct conn *c, struct str bytes)
+static size_t skip_blank_lines(struct http1 *c, struct str bytes)
 {
     size_t at = 0;
     while (at + 1 < bytes.len && bytes.ptr[at] == '\r' && bytes.ptr[at + 1] == '\n' &&
@@ -205,15 +175,15 @@ static size_t skip_blank_lines(struct conn *c, struct str bytes)
     return at;
 }
 
-static void begin_body(struct conn *c, bool more_is_here)
+static void begin_body(struct http1 *c, bool more_is_here)
 {
     struct http_exchange *x = c->exchange;
     if (x->head.body == HTTP_BODY_LENGTH && x->head.content_length > x->body.max) {
-        conn_refuse(c, 413);
+        http1_refuse(c, 413);
         return;
     }
     c->chunked = (struct chunked){0};
-    c->state = CONN_BODY;
+    c->state = HTTP1_BODY;
     if (x->head.body == HTTP_BODY_NONE) {
         hand_over(c);
         return;
@@ -221,14 +191,14 @@ static void begin_body(struct conn *c, bool more_is_here)
     if (x->head.body == HTTP_BODY_LENGTH) /* all at once, within reason, rather than by doubling */
         (void)!buf_reserve(&x->body, MIN(x->head.content_length, (uint64_t)BODY_RESERVED_MAX));
     if (x->head.expect_continue && !more_is_here)
-        conn_write(c, STR("HTTP/1.1 100 Continue\r\n\r\n"));
-    set_timer(c, c->server->options.limits.body_timeout);
+        http1_write(c, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    set_timer(c, c->conn.server->options.limits.body_timeout);
 }
 
-static void begin_exchange(struct conn *c, struct str head, bool more_is_here)
+static void begin_exchange(struct http1 *c, struct str head, bool more_is_here)
 {
-    const struct http_limits *limits = &c->server->options.limits;
-    struct http_exchange *x = c->exchange = exchange_new(c);
+    const struct http_limits *limits = &c->conn.server->options.limits;
+    struct http_exchange *x = c->exchange = exchange_new(c->conn.server, &http1_exchange_ops, c);
     x->started = c->head_began;
     c->head_began = 0;
     c->blank_lines = 0;
@@ -236,46 +206,39 @@ static void begin_exchange(struct conn *c, struct str head, bool more_is_here)
     buf_put(&x->head_bytes, head);
     int status = http_parse_request(buf_str(&x->head_bytes), limits->target_max, &x->head);
     if (status) {
-        conn_refuse(c, status);
+        http1_refuse(c, status);
         return;
     }
-    x->request = (struct http_request){
-        .method = x->head.method,
-        .target = x->head.target,
-        .path = x->head.path,
-        .query = x->head.query,
-        .headers = x->head.headers,
-        .peer = str_from(c->peer),
-    };
+    exchange_set_request(x, &c->conn);
     x->is_head = str_eq(x->head.method, STR("HEAD"));
     begin_body(c, more_is_here);
 }
 
 /* Too long without an end: is it the target or the rest? */
-static int oversize_status(const struct conn *c, struct str bytes)
+static int oversize_status(const struct http1 *c, struct str bytes)
 {
     struct str line = str_sub(bytes, 0, str_find_char(bytes, '\n'));
-    return line.len > c->server->options.limits.target_max ? 414 : 431;
+    return line.len > c->conn.server->options.limits.target_max ? 414 : 431;
 }
 
 /* Returns how many bytes it used; 0: needs more (or the connection is over). */
-static size_t read_head(struct conn *c, struct str bytes)
+static size_t read_head(struct http1 *c, struct str bytes)
 {
     size_t length, blank = c->scanned ? 0 : skip_blank_lines(c, bytes);
     if (blank)
         return blank;
     if (c->head_began == 0) {
-        c->head_began = loop_now(c->server->loop);
-        set_timer(c, c->server->options.limits.head_timeout);
+        c->head_began = loop_now(c->conn.server->loop);
+        set_timer(c, c->conn.server->options.limits.head_timeout);
     }
     int error = http_head_end(bytes, &c->scanned, &length);
     size_t size = error ? bytes.len : length;
     if (error == ERR_PARSE) {
-        conn_refuse(c, 400);
+        http1_refuse(c, 400);
         return 0;
     }
-    if (size > c->server->options.limits.head_max) {
-        conn_refuse(c, oversize_status(c, bytes));
+    if (size > c->conn.server->options.limits.head_max) {
+        http1_refuse(c, oversize_status(c, bytes));
         return 0;
     }
     if (error)
@@ -284,7 +247,7 @@ static size_t read_head(struct conn *c, struct str bytes)
     return length;
 }
 
-static size_t read_sized_body(struct conn *c, struct str bytes)
+static size_t read_sized_body(struct http1 *c, struct str bytes)
 {
     struct http_exchange *x = c->exchange;
     size_t size = MIN(bytes.len, x->head.content_length - x->body.len);
@@ -294,34 +257,35 @@ static size_t read_sized_body(struct conn *c, struct str bytes)
     return size;
 }
 
-static size_t read_chunked_body(struct conn *c, struct str bytes)
+static size_t read_chunked_body(struct http1 *c, struct str bytes)
 {
     struct http_exchange *x = c->exchange;
     struct str data;
     size_t used;
     if (chunked_feed(&c->chunked, bytes, &used, &data)) {
-        conn_refuse(c, 400);
+        http1_refuse(c, 400);
         return 0;
     }
     buf_put(&x->body, data);
     if (x->body.error || c->chunked.left > x->body.max - x->body.len)
-        conn_refuse(c, 413);
+        http1_refuse(c, 413);
     else if (c->chunked.state == CHUNKED_DONE)
         hand_over(c);
     return used;
 }
 
-static size_t read_body(struct conn *c, struct str bytes)
+static size_t read_body(struct http1 *c, struct str bytes)
 {
-    set_timer(c, c->server->options.limits.body_timeout);
+    set_timer(c, c->conn.server->options.limits.body_timeout);
     return c->exchange->head.body == HTTP_BODY_CHUNKED ? read_chunked_body(c, bytes)
                                                        : read_sized_body(c, bytes);
 }
 
 /* Who sends requests and does not read the answers would fill our memory with them. */
-static bool is_stuffed(struct conn *c)
+static bool is_stuffed(struct http1 *c)
 {
-    if (c->stuffed || stream_unsent(c->stream) <= c->server->options.limits.write_high_water)
+    if (c->stuffed ||
+        stream_unsent(c->conn.stream) <= c->conn.server->options.limits.write_high_water)
         return c->stuffed;
     c->stuffed = true;
     watch_write(c);
@@ -329,47 +293,47 @@ static bool is_stuffed(struct conn *c)
 }
 
 /* Parses as far as it goes; returns how many bytes were used. */
-static size_t consume(struct conn *c, struct str bytes)
+static size_t consume(struct http1 *c, struct str bytes)
 {
     size_t used = 0;
     while (used < bytes.len && !c->closed) {
         struct str rest = str_sub(bytes, used, bytes.len);
         size_t step = 0;
-        if (c->state == CONN_HEAD && !is_stuffed(c))
+        if (c->state == HTTP1_HEAD && !is_stuffed(c))
             step = read_head(c, rest);
-        else if (c->state == CONN_BODY)
+        else if (c->state == HTTP1_BODY)
             step = read_body(c, rest);
-        else if (c->state == CONN_LINGER)
+        else if (c->state == HTTP1_LINGER)
             return bytes.len;
         used += step;
         if (step == 0)
             break;
     }
-    return c->state == CONN_LINGER ? bytes.len : used;
+    return c->state == HTTP1_LINGER ? bytes.len : used;
 }
 
 /* `consume` on bytes that the connection keeps or that come fresh; false when it is over. */
-static bool parse_bytes(struct conn *c, struct str bytes, size_t *ret_used)
+static bool parse_bytes(struct http1 *c, struct str bytes, size_t *ret_used)
 {
     c->parsing = true;
     *ret_used = consume(c, bytes);
     c->parsing = false;
     if (c->closed && !c->resume_pending)
-        free_conn(c);
+        free_http1(c);
     else if (!c->closed)
         return true;
     return false;
 }
 
 /* While a request runs or answers pile up, what follows waits in the kernel once we hold a head's worth of it. */
-static void bound_reading(struct conn *c)
+static void bound_reading(struct http1 *c)
 {
-    bool waits = c->state == CONN_BUSY || c->stuffed;
-    set_reading(c, !waits || c->in.len < c->server->options.limits.head_max);
+    bool waits = c->state == HTTP1_BUSY || c->stuffed;
+    set_reading(c, !waits || c->in.len < c->conn.server->options.limits.head_max);
 }
 
 /* Goes on with what was kept. */
-static void parse(struct conn *c)
+static void parse(struct http1 *c)
 {
     size_t used;
     if (!parse_bytes(c, buf_str(&c->in), &used))
@@ -382,11 +346,11 @@ static void parse(struct conn *c)
 
 static void on_bytes(void *ctx, struct str bytes)
 {
-    struct conn *c = ctx;
+    struct http1 *c = ctx;
     size_t used;
-    if (c->state == CONN_LINGER)
+    if (c->state == HTTP1_LINGER)
         return;
-    if (c->in.len || c->state == CONN_BUSY) {
+    if (c->in.len || c->state == HTTP1_BUSY) {
         buf_put(&c->in, bytes);
         parse(c);
     } else if (parse_bytes(c, bytes, &used)) { /* straight from the read buffer */
@@ -398,15 +362,15 @@ static void on_bytes(void *ctx, struct str bytes)
 /* Everything written is with the kernel. */
 static void on_drained(void *ctx)
 {
-    struct conn *c = ctx;
-    const struct http_service *service = &c->server->options.service;
-    if (c->state == CONN_LINGER) {
+    struct http1 *c = ctx;
+    const struct http_service *service = &c->conn.server->options.service;
+    if (c->state == HTTP1_LINGER) {
         set_timer(c, LINGER_TIME);
     } else if (c->stuffed) {
         c->stuffed = false;
-        set_timer(c, c->server->options.limits.idle_timeout);
+        set_timer(c, c->conn.server->options.limits.idle_timeout);
         parse(c);
-    } else if (c->state == CONN_BUSY) {
+    } else if (c->state == HTTP1_BUSY) {
         loop_timer_stop(&c->timer);
         if (c->exchange->over_high_water) {
             c->exchange->over_high_water = false;
@@ -418,24 +382,26 @@ static void on_drained(void *ctx)
 
 static void on_ended(void *ctx, int error)
 {
-    conn_close(ctx);
+    http1_close(ctx);
 }
 
-void conn_open(struct http_server *server, struct stream *take_stream)
+static const struct conn_ops ops = {.close = http1_close, .drain = drain};
+
+void http1_open(struct conn *from, struct str first, nsec began)
 {
-    struct conn *c = NEW(struct conn);
-    c->server = server;
-    c->stream = take_stream;
+    struct http1 *c = NEW(struct http1);
+    const struct http_limits *limits = &from->server->options.limits;
+    conn_take_over(&c->conn, &ops, from);
     c->timer.fire = on_timer;
     c->resume.deliver = on_resume;
+    c->head_began = began;
     /* Bounded by reading: see parse(). One read may come on top. */
-    buf_init(&c->in, server->options.limits.head_max + 128 * 1024);
-    stream_peer(take_stream, c->peer);
-    list_append(&server->conns, &c->link);
-    server->conn_count++;
+    buf_init(&c->in, limits->head_max + 128 * 1024);
     const struct stream_events events = {
         .bytes = on_bytes, .drained = on_drained, .ended = on_ended, .ctx = c};
-    stream_set_events(take_stream, &events);
-    set_timer(c, server->options.limits.idle_timeout);
-    set_reading(c, true);
+    stream_set_events(c->conn.stream, &events);
+    set_timer(c, began ? began + limits->head_timeout - loop_now(c->conn.server->loop)
+                       : limits->idle_timeout);
+    c->reading = true;
+    on_bytes(c, first);
 }

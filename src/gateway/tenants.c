@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/tenants.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+void tenants_init(struct tenants *t)
+{
+    pthread_mutex_init(&t->mutex, NULL);
+    map_init(&t->map);
+}
+
+void tenants_fini(struct tenants *t)
+{
+    for (struct map_node *n = map_next(&t->map, NULL), *next; n; n = next) {
+        struct tenant *tenant = container_of(n, struct tenant, node);
+        next = map_next(&t->map, n);
+        map_remove(&t->map, n);
+        pthread_mutex_destroy(&tenant->mutex);
+        mem_free((char *)tenant->name.ptr);
+        mem_free(tenant);
+    }
+    map_fini(&t->map);
+    pthread_mutex_destroy(&t->mutex);
+}
+
+static struct limit_time now(void)
+{
+    return (struct limit_time){clock_now(), clock_wall()};
+}
+
+static struct tenant *add(struct tenants *t, struct str name, const struct routes_used *used)
+{
+    struct tenant *tenant = NEW(struct tenant);
+    char *copy = mem_alloc(name.len + 1);
+    memcpy(copy, name.ptr, name.len);
+    tenant->name = (struct str){copy, name.len};
+    tenant->number = (uint32_t)t->map.count + 1;
+    pthread_mutex_init(&tenant->mutex, NULL);
+    limit_init(&tenant->account, now());
+    for (; used; used = used->next)
+        if (str_eq(used->tenant, name))
+            limit_restore(&tenant->account, &used->usage, now());
+    map_insert(&t->map, tenant->name, &tenant->node);
+    return tenant;
+}
+
+struct tenant *tenants_get(struct tenants *t, struct str name, const struct routes_used *used)
+{
+    pthread_mutex_lock(&t->mutex);
+    struct map_node *node = map_find(&t->map, name);
+    struct tenant *tenant = node ? container_of(node, struct tenant, node) : add(t, name, used);
+    pthread_mutex_unlock(&t->mutex);
+    return tenant;
+}
+
+int tenant_reserve(struct tenant *t, const struct limit_rules *rules, const struct limit_want *want,
+                   struct limit_hold *ret_hold, struct limit_refusal *ret_refusal,
+                   struct limit_snapshot *ret_left)
+{
+    struct limit_time time = now();
+    pthread_mutex_lock(&t->mutex);
+    int error = limit_reserve(&t->account, rules, want, time, ret_hold, ret_refusal);
+    *ret_left = limit_snapshot(&t->account, rules, time);
+    pthread_mutex_unlock(&t->mutex);
+    return error;
+}
+
+void tenant_settle(struct tenant *t, const struct limit_rules *rules, struct limit_hold *hold,
+                   uint64_t tokens, uint64_t cost)
+{
+    pthread_mutex_lock(&t->mutex);
+    limit_settle(&t->account, rules, hold, tokens, cost, now());
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void tenant_release(struct tenant *t, const struct limit_rules *rules, struct limit_hold *hold,
+                    bool refused)
+{
+    pthread_mutex_lock(&t->mutex);
+    limit_release(&t->account, rules, hold, refused, now());
+    pthread_mutex_unlock(&t->mutex);
+}

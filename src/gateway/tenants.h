@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tenants that the gateway has seen: what must outlive a snapshot of rules: what a tenant has used of its limits, and
+ * its number, which is its name in the queues.
+ *
+ * Ownership: tenants live as long as their registry, so a pointer may be kept; there are as many as names were ever
+ * published. Thread rule: any thread.
+ */
+#ifndef FAIRWAY_GATEWAY_TENANTS_H
+#define FAIRWAY_GATEWAY_TENANTS_H
+
+#include <pthread.h>
+
+#include "api/routes.h"
+#include "base/map.h"
+#include "core/limit/limit.h"
+
+struct tenant {
+    struct map_node node; /* by name */
+    struct str name;      /* own */
+    uint32_t number;      /* from 1 */
+    pthread_mutex_t mutex;
+    struct limit_account account; /* by the mutex */
+};
+
+struct tenants {
+    pthread_mutex_t mutex;
+    struct map map; /* of tenant */
+};
+
+void tenants_init(struct tenants *t);
+void tenants_fini(struct tenants *t);
+/* A new one begins with what `used` says of it. */
+struct tenant *tenants_get(struct tenants *t, struct str name, const struct routes_used *used);
+
+/* core/limit at work. */
+[[nodiscard]] int tenant_reserve(struct tenant *t, const struct limit_rules *rules,
+                                 const struct limit_want *want, struct limit_hold *ret_hold,
+                                 struct limit_refusal *ret_refusal,
+                                 struct limit_snapshot *ret_left);
+void tenant_settle(struct tenant *t, const struct limit_rules *rules, struct limit_hold *hold,
+                   uint64_t tokens, uint64_t cost);
+void tenant_release(struct tenant *t, const struct limit_rules *rules, struct limit_hold *hold,
+                    bool refused);
+
+#endif
