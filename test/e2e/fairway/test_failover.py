@@ -92,7 +92,8 @@ def test_not_yet_answered_finish_elsewhere(fairway):
     asyncio.run(run())
     assert (tally.whole, tally.broken, tally.other) == (STREAMS, 0, [])
     text = requests.get(fairway.url + "/metrics").text
-    assert metric(text, "fairway_retries_total", model_name="sim") == STREAMS // 3
+    # A third when all come at once; fewer when the others' answers show meanwhile that this one lags behind.
+    assert 1 <= metric(text, "fairway_retries_total", model_name="sim") <= STREAMS // 3
 
 
 def test_whole_answers_survive_a_death(fairway):
