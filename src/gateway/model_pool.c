@@ -272,7 +272,8 @@ static void put_replica(struct model_pool *p, const struct routes_replica *r)
     memcpy(a->host, r->host.ptr, r->host.len);
 }
 
-/* The index of prompts is made when it is first needed, and kept. */
+/* The index of prompts is made when it is first needed, and kept: also under another policy it must hear of replicas
+ * that go, because their places are used again. */
 static void set_policy(struct model_pool *p, struct str name)
 {
     struct route_options *options = &p->core.route.options;
@@ -282,8 +283,8 @@ static void set_policy(struct model_pool *p, struct str name)
         size_t bytes = prefix_memory(PREFIX_BLOCKS);
         p->prefix_memory = mem_alloc(bytes);
         prefix_init(&p->prefix, p->prefix_memory, bytes);
+        options->prefix = &p->prefix;
     }
-    options->prefix = policy == &route_prefix ? &p->prefix : NULL;
 }
 
 void model_pool_configure(struct model_pool *p, const struct routes_model *model)

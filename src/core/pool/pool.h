@@ -123,7 +123,8 @@ void pool_progress(struct pool *p, struct pool_request *request, uint64_t output
 void pool_settle(struct pool *p, struct pool_request *request, uint64_t input_tokens,
                  uint64_t output_tokens);
 /* The first byte of the answer came on this leg. If there is another, it is out when this returns:
- * the caller cuts it. */
+ * the caller cuts it. (What is usual is learnt from this, so an answer that is no stream, whose first
+ * byte comes at its end, is told here only if it is hedged.) */
 void pool_first_byte(struct pool *p, struct pool_request *request, int leg, nsec now);
 /* The engine said how many of the prompt's tokens it had cached; before pool_finish. */
 void pool_cached(struct pool *p, struct pool_request *request, uint64_t tokens);

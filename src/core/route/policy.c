@@ -94,11 +94,11 @@ static void own_replica(const struct route_scan *scan, struct route_score *score
 /* ---- weighted ---- */
 
 /* Stride scheduling: a turn takes a replica 1/weight of virtual time, and who would be half way
- * through its turn first has it. One that was full does not catch up on more than one turn. */
+ * through its turn first has it. One that was full catches up on one turn at most (take_turn). */
 static void next_turn(const struct route_scan *scan, struct route_score *score)
 {
     const struct route_replica *replica = replica_of(scan, score);
-    score->score = MAX(replica->turn + route_stride(replica) / 2, scan->route->clock);
+    score->score = replica->turn + route_stride(replica) / 2;
 }
 
 const struct route_policy route_round_robin = {"round_robin", NULL, all_equal};

@@ -89,7 +89,7 @@ struct route_scan;
 /* One candidate as a policy judges it: the least score wins, then the least `second`. */
 struct route_score {
     int place;
-    unsigned matched;  /* blocks of its prompt that are cached there, as far as known */
+    unsigned matched;  /* blocks of its prompt that are cached there, if the policy asks for it */
     uint64_t uncached; /* tokens of its prompt that are not */
     uint64_t ahead;    /* tokens to prefill and to generate before it or beside it */
     uint64_t score, second;

@@ -187,8 +187,8 @@ static void on_says(struct world *w, struct chat *c)
 {
     c->tokens = MIN(c->tokens + between(w, 50, 400), (CONTEXT_BLOCKS - 4) * BLOCK_TOKENS);
     c->output = between(w, 40, 200);
-    c->request.entry =
-        (struct queue_entry){.band = QUEUE_BAND_NORMAL, .tokens = c->tokens, .deadline = NSEC_NEVER};
+    c->request.entry = (struct queue_entry){
+        .band = QUEUE_BAND_NORMAL, .tokens = c->tokens, .deadline = NSEC_NEVER};
     c->request.route = (struct route_request){
         .prompt_tokens = c->tokens,
         .output_tokens = 120,
@@ -272,17 +272,20 @@ static struct figures run(const struct route_policy *policy, double chats_per_se
         .served = (int)w.sample_count,
         .refused = w.refused,
     };
-    print_message("%5.1f chats/s  cache %4u  %-12s  TTFT p50 %6.0f ms  p90 %6.0f ms  cached %2.0f %%  served %d"
+    print_message("%5.1f chats/s  cache %4u  %-12s  TTFT p50 %6.0f ms  p90 %6.0f ms  cached %2.0f "
+                  "%%  served %d"
                   "  refused %d\n",
-                  chats_per_second, cache_blocks, policy->name, f.p50 * 1e3, f.p90 * 1e3, f.hits * 100, f.served,
-                  f.refused);
+                  chats_per_second, cache_blocks, policy->name, f.p50 * 1e3, f.p90 * 1e3,
+                  f.hits * 100, f.served, f.refused);
     return f;
 }
 
 static void test_medium_load(void **state)
 {
-    struct figures turns = run(&route_round_robin, 2.2, CACHE_BLOCKS), load = run(&route_least_load, 2.2, CACHE_BLOCKS),
-                   two = run(&route_power_of_two, 2.2, CACHE_BLOCKS), session = run(&route_session, 2.2, CACHE_BLOCKS),
+    struct figures turns = run(&route_round_robin, 2.2, CACHE_BLOCKS),
+                   load = run(&route_least_load, 2.2, CACHE_BLOCKS),
+                   two = run(&route_power_of_two, 2.2, CACHE_BLOCKS),
+                   session = run(&route_session, 2.2, CACHE_BLOCKS),
                    prefix = run(&route_prefix, 2.2, CACHE_BLOCKS);
     assert_true(prefix.p50 < 0.7 * load.p50 && prefix.p90 < 0.7 * load.p90);
     assert_true(prefix.p50 < 0.7 * turns.p50 && prefix.p90 < 0.7 * turns.p90);
@@ -292,7 +295,8 @@ static void test_medium_load(void **state)
 
 static void test_low_load(void **state)
 {
-    struct figures load = run(&route_least_load, 0.3, CACHE_BLOCKS), prefix = run(&route_prefix, 0.3, CACHE_BLOCKS);
+    struct figures load = run(&route_least_load, 0.3, CACHE_BLOCKS),
+                   prefix = run(&route_prefix, 0.3, CACHE_BLOCKS);
     assert_true(prefix.p50 <= 1.02 * load.p50 && prefix.p90 <= 1.02 * load.p90);
 }
 
@@ -312,7 +316,8 @@ static void test_small_caches(void **state)
 
 static void test_overload(void **state)
 {
-    struct figures load = run(&route_least_load, 12, CACHE_BLOCKS), prefix = run(&route_prefix, 12, CACHE_BLOCKS);
+    struct figures load = run(&route_least_load, 12, CACHE_BLOCKS),
+                   prefix = run(&route_prefix, 12, CACHE_BLOCKS);
     assert_true(prefix.p50 <= 1.05 * load.p50 && prefix.p90 <= 1.05 * load.p90);
     assert_true(prefix.served >= 0.98 * load.served);
 }
@@ -320,10 +325,8 @@ static void test_overload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_low_load),
-        cmocka_unit_test(test_medium_load),
-        cmocka_unit_test(test_small_caches),
-        cmocka_unit_test(test_engines_without_a_prefix_cache),
+        cmocka_unit_test(test_low_load),     cmocka_unit_test(test_medium_load),
+        cmocka_unit_test(test_small_caches), cmocka_unit_test(test_engines_without_a_prefix_cache),
         cmocka_unit_test(test_overload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,6 +168,19 @@ static void test_what_was_not_prefilled_is_forgotten(void **state)
     assert_int_equal(take(&w.route, &request, 0).matched, 16);
 }
 
+/* Its place is used again: the next one there must not inherit what it had cached. */
+static void test_a_removed_replicas_prefixes_go_with_it(void **state)
+{
+    struct prefix_world w;
+    struct route_request request = setup_prefix(&w, 1, 8);
+    struct route_hold hold = take(&w.route, &request, 0);
+    route_end(&w.route, &hold, &request, ROUTE_OK, 0);
+    assert_int_equal(route_choose(&w.route, &request, &none, 0).best[0].matched, 16);
+    route_remove(&w.route, 1);
+    fixture_put(&w.route, 2, 8, 0);
+    assert_int_equal(route_choose(&w.route, &request, &none, 0).best[0].matched, 0);
+}
+
 /* An engine without a prefix cache, or with a small one: what the index says of it is worth less. */
 static void test_trust_follows_what_the_engine_reports(void **state)
 {
@@ -286,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_one_shared_prefix_does_not_send_everything_to_one_pod),
         cmocka_unit_test(test_without_an_index_prefix_goes_by_load),
         cmocka_unit_test(test_what_was_not_prefilled_is_forgotten),
+        cmocka_unit_test(test_a_removed_replicas_prefixes_go_with_it),
         cmocka_unit_test(test_trust_follows_what_the_engine_reports),
         cmocka_unit_test(test_a_session_stays_and_few_move),
         cmocka_unit_test(test_a_hot_session_is_bounded),
