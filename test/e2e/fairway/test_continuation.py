@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of an engine at random moments under real generation: every client sees one stream, with the undisturbed text.
 
-FAIRWAY_RUNS rounds (3), FAIRWAY_SEED, FAIRWAY_MODEL: a GGUF file instead of the tiny model of the tests.
+FAIRWAY_RUNS rounds (3), FAIRWAY_SEED, FAIRWAY_TOKENS (96), FAIRWAY_MODEL: a GGUF file instead of the tiny model of the tests.
 """
 import asyncio
 import os
@@ -10,11 +10,12 @@ import signal
 
 import requests
 
-from fairway_process import TINY_MODEL, model_manifest, metric
+from fairway_process import TINY_MODEL, model_manifest, metric, wait_for
 
 STREAMS = 16
 MODEL = os.environ.get("FAIRWAY_MODEL", str(TINY_MODEL))
-TOKENS = 96
+TOKENS = int(os.environ.get("FAIRWAY_TOKENS", "96"))
+ROUNDS_OF_A_MODEL = 4  # a replica that is killed again and again is started later and later
 PROMPTS = ["Explain in one sentence what a GPU does.", "What is gravity?", "Name three colors.", "Tell me a story about a river."]
 
 
@@ -63,9 +64,12 @@ def test_killed_engines_are_not_noticed(fairway):
     manifest = model_manifest("m", replicas=2, slots=STREAMS)
     manifest["spec"]["source"]["uri"] = f"file://{MODEL}"
     manifest["spec"]["engine"]["contextLength"] = 256
-    fairway.apply(manifest)
     same = wrong = 0
     for number in range(rounds):
+        if number % ROUNDS_OF_A_MODEL == 0:
+            fairway.cli("delete", "m", check=False)
+            wait_for(lambda: fairway.marked_processes() == [], "the replicas before have ended")
+            fairway.apply(manifest)
         fairway.ready("m", 2)
         asked = requests_of_a_round(chance)
         calm = Round(fairway, asked)
