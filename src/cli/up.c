@@ -126,10 +126,15 @@ static int start_gateway(struct up *up, struct err *err)
     options.keys_required = !is_loopback(up->o.host);
     options.access_log = !up->o.quiet;
     options.keepalive = up->o.keepalive;
+    options.proxy_protocol = up->o.proxy_protocol;
     if (up->o.tls_certificate) {
-        int error = tls_server_new(
-            &(struct tls_server_options){up->o.tls_certificate, up->o.tls_key, NULL, false},
-            &up->tls, err);
+        const struct tls_server_options tls = {
+            .certificate_file = up->o.tls_certificate,
+            .key_file = up->o.tls_key,
+            .client_ca_file = up->o.tls_client_ca,
+            .client_required = up->o.tls_client_ca != NULL,
+        };
+        int error = tls_server_new(&tls, &up->tls, err);
         if (error)
             return error;
         options.tls = up->tls;
@@ -367,11 +372,18 @@ static int run(int argc, char **argv)
                            .keepalive = gateway_options_default().keepalive};
     const char *state_option = NULL, *keepalive = NULL;
     const struct cli_option options[] = {
-        {"--keepalive", 0, &keepalive, NULL},        {"--listen", 'l', &o.listen, NULL},
-        {"--state", 0, &state_option, NULL},         {"--demo", 0, &o.demo, NULL},
-        {"--detach", 'd', NULL, &o.detach},          {"--quiet", 'q', NULL, &o.quiet},
-        {"--tls-cert", 0, &o.tls_certificate, NULL}, {"--tls-key", 0, &o.tls_key, NULL},
-        {"--log-format", 0, &o.log_format, NULL},    {"--log-level", 0, &o.log_level, NULL},
+        {"--keepalive", 0, &keepalive, NULL},
+        {"--listen", 'l', &o.listen, NULL},
+        {"--state", 0, &state_option, NULL},
+        {"--demo", 0, &o.demo, NULL},
+        {"--detach", 'd', NULL, &o.detach},
+        {"--quiet", 'q', NULL, &o.quiet},
+        {"--tls-client-ca", 0, &o.tls_client_ca, NULL},
+        {"--proxy-protocol", 0, NULL, &o.proxy_protocol},
+        {"--tls-cert", 0, &o.tls_certificate, NULL},
+        {"--tls-key", 0, &o.tls_key, NULL},
+        {"--log-format", 0, &o.log_format, NULL},
+        {"--log-level", 0, &o.log_level, NULL},
     };
     struct err err;
     int count;
@@ -384,6 +396,8 @@ static int run(int argc, char **argv)
         return cli_usage(&verb_up, "--keepalive takes a duration such as 15s, not %s", keepalive);
     if (!o.tls_certificate != !o.tls_key)
         return cli_usage(&verb_up, "--tls-cert and --tls-key go together");
+    if (o.tls_client_ca && !o.tls_certificate)
+        return cli_usage(&verb_up, "--tls-client-ca needs --tls-cert and --tls-key");
     if (cli_state_dir(state_option, state, &err))
         return cli_fail(&err);
     o.state = state;
@@ -406,6 +420,11 @@ const struct verb verb_up = {
         "  -d, --detach               return when the models are ready; `fairway down` stops it\n"
         "  -q, --quiet                no access log\n"
         "      --tls-cert FILE, --tls-key FILE   serve https; SIGHUP loads them anew\n"
+        "      --tls-client-ca FILE   only clients with a certificate that these authorities "
+        "signed\n"
+        "      --proxy-protocol       every connection begins with a PROXY header (v1 or v2) of a "
+        "load "
+        "balancer\n"
         "      --log-format FORMAT    logfmt (default) or json\n"
         "      --log-level LEVEL      debug, info (default), warn or error\n\n"
         "Ctrl-C lets running requests end, then stops the models too; twice cuts requests off.\n",

@@ -8,8 +8,9 @@
 #include "cli/cli.h"
 
 struct up_options {
-    const char *listen, *demo, *state, *tls_certificate, *tls_key, *log_format, *log_level;
-    bool detach, quiet;
+    const char *listen, *demo, *state, *tls_certificate, *tls_key, *tls_client_ca, *log_format,
+        *log_level;
+    bool detach, quiet, proxy_protocol;
     struct str host;
     uint16_t port;
     nsec grace, keepalive;

@@ -35,7 +35,8 @@ struct gateway_options {
     nsec upstream_connect_timeout, upstream_head_timeout,
         upstream_idle_timeout; /* 2 s, 600 s, 300 s */
     bool access_log;
-    bool keys_required; /* refuse everybody as long as there are no keys */
+    bool proxy_protocol; /* every connection must begin with a PROXY header */
+    bool keys_required;  /* refuse everybody as long as there are no keys */
 };
 
 struct gateway_options gateway_options_default(void);

@@ -98,6 +98,7 @@ int worker_init(struct worker *w, struct gateway *g, const struct gateway_option
         .share_port = true,
         .tls = options->tls,
         .limits = options->limits,
+        .proxy_protocol = options->proxy_protocol,
         .service = endpoint_service(w),
     };
     int error = http_server_new(w->loop, &server, &w->server, err);

@@ -53,6 +53,33 @@ def test_https_and_new_certificates(tmp_path):
         wait_for(lambda: served_name(f.url) == "second", "the new certificate is served")
 
 
+def sign_client(folder, name):
+    """A certificate for a client, signed by the authority in the folder (cert.pem, key.pem)."""
+    subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                    "-keyout", folder / "client.key", "-out", folder / "client.csr"], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", folder / "client.csr", "-CA", folder / "cert.pem", "-CAkey", folder / "key.pem",
+                    "-CAcreateserial", "-days", "2", "-out", folder / "client.pem"], check=True, capture_output=True)
+
+
+def test_only_clients_with_a_certificate(tmp_path):
+    make_certificate(tmp_path, "authority")
+    sign_client(tmp_path, "alice")
+    files = [str(tmp_path / name) for name in ("cert.pem", "key.pem")]
+    with Fairway("--quiet", "--tls-cert", files[0], "--tls-key", files[1], "--tls-client-ca", files[0]) as f:
+        common = ["curl", "-sS", "--cacert", files[0], f.url + "/healthz"]
+        with_one = subprocess.run([*common, "--cert", tmp_path / "client.pem", "--key", tmp_path / "client.key"],
+                                  capture_output=True, text=True)
+        assert with_one.stdout == "ok\n", with_one.stderr
+        assert subprocess.run(common, capture_output=True).returncode != 0
+
+
+def test_proxy_protocol():
+    with Fairway("--quiet", "--proxy-protocol") as f:
+        with_header = subprocess.run(["curl", "-sS", "--haproxy-protocol", f.url + "/healthz"], capture_output=True, text=True)
+        assert with_header.stdout == "ok\n", with_header.stderr
+        assert subprocess.run(["curl", "-sS", f.url + "/healthz"], capture_output=True).returncode != 0
+
+
 def run(*arguments):
     return subprocess.run([BIN / "fairway", *arguments], capture_output=True, text=True, timeout=60)
 
