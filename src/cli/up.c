@@ -17,6 +17,7 @@
 #include "controller/controller.h"
 #include "gateway/gateway.h"
 #include "net/tls.h"
+#include "net/watchdog.h"
 #include "observe/metrics.h"
 #include "observe/otlp.h"
 #include "observe/tracer.h"
@@ -27,6 +28,7 @@
 #define TRACE_RATIO      1.0
 #define TRACE_SLOW       SEC(10)
 #define TRACE_LAST_WORDS SEC(2)
+#define STUCK_AFTER      SEC(1)
 enum { TRACE_SPANS_MAX = 4096 };
 
 struct up {
@@ -35,6 +37,7 @@ struct up {
     struct controller *controller;
     struct tls_server *tls;
     struct metrics *metrics;
+    struct watchdog *watchdog;
     struct tracer *tracer; /* NULL: nobody collects traces */
     struct otlp *otlp;
     char url[256];
@@ -123,6 +126,7 @@ static int start_gateway(struct up *up, struct err *err)
     options.port = up->o.port;
     options.metrics = up->metrics;
     options.tracer = up->tracer;
+    options.watchdog = up->watchdog;
     options.keys_required = !is_loopback(up->o.host);
     options.access_log = !up->o.quiet;
     options.keepalive = up->o.keepalive;
@@ -159,6 +163,7 @@ static int start_controller(struct up *up, struct err *err)
         .engine_path = engine,
         .gateway_url = up->url,
         .metrics = up->metrics,
+        .watchdog = up->watchdog,
         .rules = replica_rules_default(),
         .publish = publish,
         .publish_keys = publish_keys,
@@ -182,6 +187,12 @@ static int start_tracing(struct up *up, struct err *err)
     return otlp_start(up->tracer, &otlp, &up->otlp, err);
 }
 
+static void report_stuck(void *ctx, const char *name, nsec stuck, struct str backtrace)
+{
+    log_error("a loop is stuck", log_str("loop", name), log_dur("for", stuck),
+              log_text("backtrace", backtrace));
+}
+
 /* Bodies of some 100 KB come and go: the heap must not give its pages back and fault them in for each. */
 static void keep_heap(void)
 {
@@ -192,7 +203,9 @@ static void keep_heap(void)
 static int start(struct up *up, struct err *err)
 {
     keep_heap();
+    const struct watchdog_options watchdog = {.limit = STUCK_AFTER, .report = report_stuck};
     up->metrics = metrics_new();
+    up->watchdog = watchdog_new(&watchdog);
     int error = start_tracing(up, err);
     if (!error)
         error = start_gateway(up, err);
@@ -214,6 +227,7 @@ static void end(struct up *up)
     }
     tracer_free(up->tracer);
     tls_server_free(up->tls);
+    watchdog_free(up->watchdog);
     metrics_free(up->metrics);
 }
 

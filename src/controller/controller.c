@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/managed.h"
+#include "net/watchdog.h"
 #include "runtime/local/folder.h"
 #include "runtime/local/log_file.h"
 #include "store/keys.h"
@@ -252,6 +253,8 @@ int controller_start(const struct controller_options *options, struct controller
         return error;
     }
     loop_post(c->loop, &c->begin);
+    if (options->watchdog)
+        watchdog_watch(options->watchdog, c->loop, "controller");
     error = pthread_create(&c->thread, NULL, run, c);
     CHECK(!error);
     *ret_controller = c;
@@ -280,6 +283,8 @@ void controller_free(struct controller *c)
     arena_fini(&c->tenants_arena);
     arena_fini(&c->usage_arena);
     arena_fini(&c->used_arena);
+    if (c->options.watchdog)
+        watchdog_forget(c->options.watchdog, c->loop);
     loop_timer_stop(&c->wake);
     loop_timer_stop(&c->rotate);
     loop_timer_stop(&c->ledger);

@@ -27,14 +27,16 @@ struct controller;
 struct key_table;
 struct metrics;
 struct usage;
+struct watchdog;
 struct arena;
 struct json_writer;
 
 struct controller_options {
-    const char *state_dir;   /* made if it is not there; one controller at a time */
-    const char *engine_path; /* of fairway-engine */
-    const char *gateway_url; /* for `fairway get status` and chat */
-    struct metrics *metrics; /* borrow */
+    const char *state_dir;     /* made if it is not there; one controller at a time */
+    const char *engine_path;   /* of fairway-engine */
+    const char *gateway_url;   /* for `fairway get status` and chat */
+    struct metrics *metrics;   /* borrow */
+    struct watchdog *watchdog; /* borrow; NULL: nobody watches its loop */
     struct replica_rules rules;
     void (*publish)(void *ctx, struct routes *take_routes);
     void (*publish_keys)(void *ctx, struct key_table *take_keys);

@@ -22,16 +22,18 @@ struct metrics;
 struct tls_server;
 struct tracer;
 struct usage;
+struct watchdog;
 
 struct gateway_options {
     struct str host;
     uint16_t port;    /* 0: any free one */
     unsigned workers; /* 0: one per core, at most 8 */
     struct http_limits limits;
-    struct tls_server *tls;  /* borrow; NULL: plain */
-    struct metrics *metrics; /* borrow */
-    struct tracer *tracer;   /* borrow; NULL: no spans are kept */
-    nsec keepalive;          /* a streaming request that waits gets a comment so often (15 s) */
+    struct tls_server *tls;    /* borrow; NULL: plain */
+    struct metrics *metrics;   /* borrow */
+    struct tracer *tracer;     /* borrow; NULL: no spans are kept */
+    struct watchdog *watchdog; /* borrow; NULL: nobody watches the workers' loops */
+    nsec keepalive;            /* a streaming request that waits gets a comment so often (15 s) */
     nsec upstream_connect_timeout, upstream_head_timeout,
         upstream_idle_timeout; /* 2 s, 600 s, 300 s */
     bool access_log;

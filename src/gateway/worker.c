@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "gateway/endpoint.h"
+#include "net/watchdog.h"
 
 /* Above what one read and a held event bring. */
 enum { SCRATCH_MAX = 16 * 1024 * 1024 };
@@ -114,12 +115,16 @@ int worker_init(struct worker *w, struct gateway *g, const struct gateway_option
 
 void worker_start(struct worker *w)
 {
+    if (w->options->watchdog)
+        watchdog_watch(w->options->watchdog, w->loop, "gateway worker");
     int error = pthread_create(&w->thread, NULL, run, w);
     CHECK(!error);
 }
 
 void worker_fini(struct worker *w)
 {
+    if (w->options->watchdog)
+        watchdog_forget(w->options->watchdog, w->loop);
     table_unref(atomic_exchange(&w->pending_table, NULL));
     table_unref(w->table);
     buf_fini(&w->scratch);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -22,7 +23,8 @@ struct loop {
     atomic_bool stopping;
     nsec now;
     bool now_fresh;
-    char scratch[LOOP_SCRATCH];
+    _Atomic uint64_t turns;
+    atomic_int thread;
 };
 
 /* ---- time ---- */
@@ -43,9 +45,15 @@ struct uv_loop_s *loop_uv(struct loop *loop)
     return &loop->uv;
 }
 
-char *loop_scratch(struct loop *loop)
+uint64_t loop_progress(struct loop *loop)
 {
-    return loop->scratch;
+    return atomic_load_explicit(&loop->turns, memory_order_relaxed) +
+           uv_metrics_idle_time(&loop->uv);
+}
+
+int loop_thread(const struct loop *loop)
+{
+    return atomic_load(&loop->thread);
 }
 
 /* ---- timers ---- */
@@ -184,6 +192,7 @@ static void on_before_poll(uv_prepare_t *handle)
     run_deferred(loop);
     set_alarm(loop);
     loop->now_fresh = false;
+    atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
 }
 
 static void on_after_poll(uv_check_t *handle)
@@ -200,6 +209,7 @@ struct loop *loop_new(void)
     loop->deferred_end = &loop->deferred;
     heap_init(&loop->timers, fires_before);
     CHECK(uv_loop_init(&loop->uv) == 0);
+    CHECK(uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME) == 0);
     CHECK(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
     uv_timer_init(&loop->uv, &loop->alarm);
     uv_prepare_init(&loop->uv, &loop->before_poll);
@@ -231,11 +241,13 @@ void loop_free(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+    atomic_store(&loop->thread, gettid());
     if (!atomic_load(&loop->stopping))
         uv_run(&loop->uv, UV_RUN_DEFAULT);
     while (deliver_mail(loop))
         run_deferred(loop);
     run_deferred(loop);
+    atomic_store(&loop->thread, 0);
     atomic_store(&loop->stopping, false);
 }
 

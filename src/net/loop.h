@@ -6,8 +6,8 @@
  * beneath can change without touching them. (Library code inside src/net and src/runtime may ask
  * for the uv_loop_t.)
  *
- * Thread rule: everything is called on the loop's own thread, except loop_post and loop_stop, which
- * any thread may call.
+ * Thread rule: everything is called on the loop's own thread, except loop_post, loop_stop, loop_progress and loop_thread,
+ * which any thread may call.
  */
 #ifndef FAIRWAY_NET_LOOP_H
 #define FAIRWAY_NET_LOOP_H
@@ -30,14 +30,15 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 
+/* For a watchdog, from any thread. Grows while the loop waits and with every turn that it takes: two equal readings mean that a
+ * callback has not returned in between. */
+uint64_t loop_progress(struct loop *loop);
+int loop_thread(
+    const struct loop *loop); /* the kernel's number of the thread that runs it; 0: none does */
+
 /* The monotonic clock (base/clock.h), for who has a loop at hand. */
 nsec loop_now(const struct loop *loop);
 struct uv_loop_s *loop_uv(struct loop *loop);
-
-/* LOOP_SCRATCH bytes that any callback may use until it returns or calls what may use them too. For
- * src/net: what is read stands here first, so that an idle connection holds no buffer. */
-enum { LOOP_SCRATCH = 64 * 1024 };
-char *loop_scratch(struct loop *loop);
 
 /*
  * A one-shot timer in the caller's memory. Start and stop take effect at once; a stopped timer

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Desired state through the command line: apply, scale, delete, errors, restarts, adoption after kill -9."""
+import json
 import os
 import random
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -219,3 +221,17 @@ def test_a_cordoned_node_takes_no_new_replicas(fairway):
     assert "spec.cpu" in fairway.apply(limited, check=False).stderr
     assert "there is no node" in fairway.apply({"apiVersion": "fairway.dev/v1", "kind": "Node",
                                                 "metadata": {"name": "elsewhere"}, "spec": {}}, check=False).stderr
+
+
+def test_a_stuck_loop_is_reported_with_its_backtrace(fairway):
+    """Somebody else holds the database: the controller's loop waits for it, and the log says where."""
+    database = sqlite3.connect(os.path.join(fairway.state, "fairway.db"), isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    create = threading.Thread(target=lambda: fairway.cli("key", "create", "x", check=False))
+    create.start()
+    wait_for(lambda: "a loop is stuck" in fairway.log_text(), "the watchdog has barked")
+    database.execute("ROLLBACK")
+    create.join(60)
+    (line,) = [line for line in fairway.log_text().splitlines() if "a loop is stuck" in line]
+    assert "loop=controller" in line and "keys_create" in line
+    assert [k["name"] for k in json.loads(fairway.cli("key", "list", "-o", "json").stdout)["items"]] in (["x"], [])
