@@ -128,3 +128,20 @@ int client_stream(const struct client_stream *s, int *ret_status, struct err *er
         return err_set(err, ERR_IO, "%s: %s", s->url, curl_easy_strerror(code));
     return transport_error(code, s->state_dir, err);
 }
+
+int client_show(const char *state_option, const char *path, enum cli_output output,
+                void (*print)(const struct json *body))
+{
+    char state[PATH_MAX];
+    struct client_reply reply;
+    struct err err;
+    if (cli_state_dir(state_option, state, &err) ||
+        client_call(state, "GET", path, STR_NONE, &reply, &err))
+        return cli_fail(&err);
+    if (output == CLI_TABLE)
+        print(reply.body);
+    else
+        cli_print_tree(reply.body, output);
+    client_reply_fini(&reply);
+    return CLI_OK;
+}

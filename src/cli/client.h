@@ -36,4 +36,8 @@ struct client_stream {
 };
 [[nodiscard]] int client_stream(const struct client_stream *s, int *ret_status, struct err *err);
 
+/* GET `path`, printed by `print` for people, or as a tree. Returns the exit code. */
+int client_show(const char *state_option, const char *path, enum cli_output output,
+                void (*print)(const struct json *body));
+
 #endif

@@ -33,8 +33,9 @@ static int create(const char *state, const char *name, const char *tenant, const
     return CLI_OK;
 }
 
-static void print(const struct json *items)
+static void print(const struct json *body)
 {
+    const struct json *items = json_get(body, STR("items"));
     static const char *const headings[] = {"NAME", "TENANT", "CREATED", "EXPIRES"};
     struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
     json_each(item, items)
@@ -45,20 +46,6 @@ static void print(const struct json *items)
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("expires")), "never"));
     }
     cli_table_print(t);
-}
-
-static int list(const char *state, enum cli_output output)
-{
-    struct err err;
-    struct client_reply reply;
-    if (client_call(state, "GET", "/v1/keys", STR_NONE, &reply, &err))
-        return cli_fail(&err);
-    if (output == CLI_TABLE)
-        print(json_get(reply.body, STR("items")));
-    else
-        cli_print_tree(reply.body, output);
-    client_reply_fini(&reply);
-    return CLI_OK;
 }
 
 static int delete (const char *state, const char *name)
@@ -96,7 +83,7 @@ static int run(int argc, char **argv)
     if (count == 2 && strcmp(arguments[0], "create") == 0)
         return create(state, arguments[1], tenant, expires);
     if (count == 1 && strcmp(arguments[0], "list") == 0)
-        return list(state, output);
+        return client_show(state_option, "/v1/keys", output, print);
     if (count == 2 && strcmp(arguments[0], "delete") == 0)
         return delete (state, arguments[1]);
     return cli_usage(&verb_key, "say create NAME, list or delete NAME");

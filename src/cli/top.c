@@ -52,23 +52,11 @@ static void print_requests(const struct json *requests)
     cli_table_print(t);
 }
 
-static int show(const char *state, uint64_t lines, enum cli_output output, struct err *err)
+static void print(const struct json *body)
 {
-    struct client_reply load;
-    char path[64];
-    snprintf(path, sizeof(path), "/v1/load?requests=%llu", (unsigned long long)lines);
-    int error = client_call(state, "GET", path, STR_NONE, &load, err);
-    if (error)
-        return error;
-    if (output == CLI_TABLE) {
-        print_models(json_get(load.body, STR("models")));
-        printf("\n");
-        print_requests(json_get(load.body, STR("requests")));
-    } else {
-        cli_print_tree(load.body, output);
-    }
-    client_reply_fini(&load);
-    return 0;
+    print_models(json_get(body, STR("models")));
+    printf("\n");
+    print_requests(json_get(body, STR("requests")));
 }
 
 static int run(int argc, char **argv)
@@ -81,9 +69,8 @@ static int run(int argc, char **argv)
                                          {"--output", 'o', &output_option, NULL},
                                          {"--state", 0, &state_option, NULL}};
     enum cli_output output;
-    char state[PATH_MAX];
-    struct err err;
-    int count, error;
+    char path[64];
+    int count;
     int done = cli_parse(&verb_top, argc, argv, options, ARRAY_LEN(options), NULL, 0, &count);
     if (done)
         return MAX(done, 0);
@@ -91,16 +78,15 @@ static int run(int argc, char **argv)
         return cli_usage(&verb_top, "-o takes table, json or yaml, not %s", output_option);
     if (lines_option && str_to_u64(str_from(lines_option), &lines))
         return cli_usage(&verb_top, "--lines takes a number, not %s", lines_option);
-    if (cli_state_dir(state_option, state, &err))
-        return cli_fail(&err);
     once |= output != CLI_TABLE || !isatty(STDOUT_FILENO);
+    snprintf(path, sizeof(path), "/v1/load?requests=%llu", (unsigned long long)lines);
     for (;;) {
         if (!once)
             printf("\033[H\033[2J");
-        error = show(state, lines, output, &err);
+        int code = client_show(state_option, path, output, print);
         fflush(stdout);
-        if (error || once)
-            return error ? cli_fail(&err) : CLI_OK;
+        if (code != CLI_OK || once)
+            return code;
         nanosleep(&(struct timespec){1, 0}, NULL);
     }
 }

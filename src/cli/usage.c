@@ -3,8 +3,9 @@
 
 #include "cli/client.h"
 
-static void print(const struct json *items)
+static void print(const struct json *body)
 {
+    const struct json *items = json_get(body, STR("items"));
     static const char *const headings[] = {"DAY",   "TENANT", "MODEL",  "REQUESTS",
                                            "INPUT", "CACHED", "OUTPUT", "COST"};
     static const struct str numbers[] = {STR("requests"), STR("inputTokens"), STR("cachedTokens"),
@@ -38,9 +39,7 @@ static int run(int argc, char **argv)
         const char *name, *value;
     } given[] = {{"from", from}, {"to", to}, {"tenant", tenant}, {"model", model}};
     enum cli_output output;
-    char state[PATH_MAX], path[1024] = "/v1/usage";
-    struct client_reply reply;
-    struct err err;
+    char path[1024] = "/v1/usage";
     int count;
     int done = cli_parse(&verb_usage, argc, argv, options, ARRAY_LEN(options), NULL, 0, &count);
     if (done)
@@ -51,15 +50,7 @@ static int run(int argc, char **argv)
         if (given[i].value)
             snprintf(path + strlen(path), sizeof(path) - strlen(path), "%c%s=%s",
                      strchr(path, '?') ? '&' : '?', given[i].name, given[i].value);
-    if (cli_state_dir(state_option, state, &err) ||
-        client_call(state, "GET", path, STR_NONE, &reply, &err))
-        return cli_fail(&err);
-    if (output == CLI_TABLE)
-        print(json_get(reply.body, STR("items")));
-    else
-        cli_print_tree(reply.body, output);
-    client_reply_fini(&reply);
-    return CLI_OK;
+    return client_show(state_option, path, output, print);
 }
 
 const struct verb verb_usage = {

@@ -84,9 +84,7 @@ static int run(int argc, char **argv)
     const struct cli_option options[] = {{"--output", 'o', &output_option, NULL},
                                          {"--state", 0, &state_option, NULL}};
     enum cli_output output;
-    char state[PATH_MAX], path[512];
-    struct client_reply reply;
-    struct err err;
+    char path[512];
     int count;
     int done = cli_parse(&verb_why, argc, argv, options, ARRAY_LEN(options), arguments, 1, &count);
     if (done)
@@ -96,15 +94,7 @@ static int run(int argc, char **argv)
     if (count == 0)
         return cli_usage(&verb_why, "say which request: its id is in the answer's x-request-id");
     snprintf(path, sizeof(path), "/v1/requests/%s", arguments[0]);
-    if (cli_state_dir(state_option, state, &err) ||
-        client_call(state, "GET", path, STR_NONE, &reply, &err))
-        return cli_fail(&err);
-    if (output == CLI_TABLE)
-        print(reply.body);
-    else
-        cli_print_tree(reply.body, output);
-    client_reply_fini(&reply);
-    return CLI_OK;
+    return client_show(state_option, path, output, print);
 }
 
 const struct verb verb_why = {

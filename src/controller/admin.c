@@ -56,6 +56,16 @@ struct str admin_query(struct str query, struct str name)
     return STR_NONE;
 }
 
+void admin_finish(struct admin_reply *r, struct http_exchange *x, int error, const struct err *err)
+{
+    if (error) {
+        buf_fini(&r->text);
+        admin_fail(x, err);
+    } else {
+        admin_send(r, x, 200);
+    }
+}
+
 /* ---- /v1/status ---- */
 
 static void get_status(struct controller *c, struct http_exchange *x, struct str rest)

@@ -18,6 +18,8 @@ struct admin_reply {
 void admin_begin(struct admin_reply *r);
 void admin_send(struct admin_reply *r, struct http_exchange *x, int status); /* frees the text */
 void admin_fail(struct http_exchange *x, const struct err *err);
+/* admin_send with 200, or, if there was an error, admin_fail. */
+void admin_finish(struct admin_reply *r, struct http_exchange *x, int error, const struct err *err);
 
 /* Each ends the exchange, now or (logs that are followed) later. */
 typedef void admin_answer(struct controller *c, struct http_exchange *x, struct str rest);

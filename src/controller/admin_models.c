@@ -82,18 +82,6 @@ static int put_model(struct json_writer *w, struct arena *a, const struct resour
 
 /* ---- GET ---- */
 
-static void end_with(struct admin_reply *r, struct http_exchange *x, struct arena *a, int error,
-                     const struct err *err)
-{
-    if (error) {
-        buf_fini(&r->text);
-        admin_fail(x, err);
-    } else {
-        admin_send(r, x, 200);
-    }
-    arena_fini(a);
-}
-
 void admin_get_models(struct controller *c, struct http_exchange *x, struct str rest)
 {
     struct resource **models;
@@ -116,7 +104,8 @@ void admin_get_models(struct controller *c, struct http_exchange *x, struct str 
         json_end(&r.json);
         json_end(&r.json);
     }
-    end_with(&r, x, &a, error, &err);
+    admin_finish(&r, x, error, &err);
+    arena_fini(&a);
 }
 
 void admin_get_model(struct controller *c, struct http_exchange *x, struct str name)
@@ -130,7 +119,8 @@ void admin_get_model(struct controller *c, struct http_exchange *x, struct str n
     int error = store_get(c->store, &a, &model_kind, name, &model, &err);
     if (!error)
         error = put_model(&r.json, &a, model, model_find(c, name), &err);
-    end_with(&r, x, &a, error, &err);
+    admin_finish(&r, x, error, &err);
+    arena_fini(&a);
 }
 
 /* ---- PUT and DELETE ---- */
@@ -227,7 +217,8 @@ void admin_put_model(struct controller *c, struct http_exchange *x, struct str r
     }
     if (!error)
         json_end(&r.json);
-    end_with(&r, x, &a, error, &err);
+    admin_finish(&r, x, error, &err);
+    arena_fini(&a);
     reconcile(c);
 }
 

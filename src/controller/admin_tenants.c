@@ -7,17 +7,6 @@
 
 enum { TENANTS_ARENA_MAX = 64 * 1024 * 1024 };
 
-static void send_or_fail(struct admin_reply *r, struct http_exchange *x, int error,
-                         const struct err *err)
-{
-    if (error) {
-        buf_fini(&r->text);
-        admin_fail(x, err);
-    } else {
-        admin_send(r, x, 200);
-    }
-}
-
 void admin_get_tenants(struct controller *c, struct http_exchange *x, struct str rest)
 {
     struct resource **tenants;
@@ -35,7 +24,7 @@ void admin_get_tenants(struct controller *c, struct http_exchange *x, struct str
         resource_encode(tenants[i], &r.json);
     json_end(&r.json);
     json_end(&r.json);
-    send_or_fail(&r, x, error, &err);
+    admin_finish(&r, x, error, &err);
     arena_fini(&a);
 }
 
@@ -50,7 +39,7 @@ void admin_get_tenant(struct controller *c, struct http_exchange *x, struct str 
     int error = store_get(c->store, &a, &tenant_kind, name, &tenant, &err);
     if (!error)
         resource_encode(tenant, &r.json);
-    send_or_fail(&r, x, error, &err);
+    admin_finish(&r, x, error, &err);
     arena_fini(&a);
 }
 
@@ -88,7 +77,7 @@ void admin_put_tenant(struct controller *c, struct http_exchange *x, struct str 
         resource_encode(stored, &r.json);
         json_end(&r.json);
     }
-    send_or_fail(&r, x, error, &err);
+    admin_finish(&r, x, error, &err);
     arena_fini(&a);
     reconcile(c);
 }
@@ -104,6 +93,6 @@ void admin_delete_tenant(struct controller *c, struct http_exchange *x, struct s
         json_object(&r.json);
         json_end(&r.json);
     }
-    send_or_fail(&r, x, error, &err);
+    admin_finish(&r, x, error, &err);
     reconcile(c);
 }
