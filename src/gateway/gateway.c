@@ -84,7 +84,7 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
     pthread_cond_init(&g->changed, NULL);
     map_init(&g->pools);
     tenants_init(&g->tenants);
-    ledger_init(&g->ledger);
+    ledger_init(&g->ledger, options->metrics);
     uint16_t port = options->port;
     for (unsigned i = 0; i < g->worker_count; i++) {
         error = worker_init(&g->workers[i], g, &g->options, port, err);

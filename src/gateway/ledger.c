@@ -5,6 +5,7 @@
 #include "core/limit/calendar.h"
 #include "gateway/model_pool.h"
 #include "gateway/tenants.h"
+#include "observe/metrics.h"
 
 /* The bytes of it are the key: no padding. */
 struct row_key {
@@ -17,10 +18,12 @@ struct row {
     struct map_node node;
     struct row_key key;
     struct usage usage;
+    struct metric *input, *cached, *output; /* tokens; looked up once for many requests */
 };
 
-void ledger_init(struct ledger *l)
+void ledger_init(struct ledger *l, struct metrics *metrics)
 {
+    l->metrics = metrics;
     pthread_mutex_init(&l->mutex, NULL);
     map_init(&l->rows);
 }
@@ -36,6 +39,18 @@ void ledger_fini(struct ledger *l)
     pthread_mutex_destroy(&l->mutex);
 }
 
+static struct metric *tokens(struct ledger *l, const struct row_key *key, const char *kind)
+{
+    static const struct metric_spec spec = {METRIC_COUNTER,
+                                            "fairway_tokens_total",
+                                            "Tokens that tenants used; cached ones are input too",
+                                            {"model_name", "tenant", "kind"},
+                                            NULL,
+                                            0};
+    const struct str values[] = {model_pool_name(key->pool), key->tenant->name, str_from(kind)};
+    return metric_series(metrics_family(l->metrics, &spec), values);
+}
+
 static struct row *row_of(struct ledger *l, const struct row_key *key)
 {
     struct str bytes = {(const char *)key, sizeof(*key)};
@@ -47,6 +62,9 @@ static struct row *row_of(struct ledger *l, const struct row_key *key)
     row->usage.day = key->day;
     row->usage.tenant = key->tenant->name;
     row->usage.model = model_pool_name(key->pool);
+    row->input = tokens(l, key, "input");
+    row->cached = tokens(l, key, "cached");
+    row->output = tokens(l, key, "output");
     bytes.ptr = (const char *)&row->key;
     map_insert(&l->rows, bytes, &row->node);
     return row;
@@ -57,12 +75,16 @@ void ledger_add(struct ledger *l, const struct tenant *tenant, const struct mode
 {
     const struct row_key key = {tenant, pool, calendar_day(wall)};
     pthread_mutex_lock(&l->mutex);
-    struct usage *u = &row_of(l, &key)->usage;
+    struct row *row = row_of(l, &key);
+    struct usage *u = &row->usage;
     u->requests++;
     u->input_tokens += used->input_tokens;
     u->cached_tokens += used->cached_tokens;
     u->output_tokens += used->output_tokens;
     u->cost += used->cost;
+    metric_add(row->input, (double)used->input_tokens);
+    metric_add(row->cached, (double)used->cached_tokens);
+    metric_add(row->output, (double)used->output_tokens);
     pthread_mutex_unlock(&l->mutex);
 }
 

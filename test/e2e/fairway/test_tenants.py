@@ -6,8 +6,9 @@ import time
 
 import openai
 import pytest
+import requests
 
-from fairway_process import wait_for
+from fairway_process import metric, wait_for
 
 ASK = [{"role": "user", "content": "hello"}]
 
@@ -81,6 +82,8 @@ def test_every_token_is_in_the_ledger(fairway):
         model="tiny", prompt="a", max_tokens=1).usage.prompt_tokens
     assert row["cost"] == pytest.approx((row["inputTokens"] * 1000 + row["outputTokens"] * 2000) / 1e6)
     wait_for(lambda: {r["tenant"] for r in usage(fairway, model="tiny")} == {"team", "other"}, "both are in the ledger")
+    text = requests.get(fairway.url + "/metrics").text
+    assert metric(text, "fairway_tokens_total", tenant="team", kind="output") == row["outputTokens"] + 1
     table = fairway.cli("usage").stdout.splitlines()
     assert table[0].split()[:4] == ["DAY", "TENANT", "MODEL", "REQUESTS"] and len(table) == 3
     fairway.stop()
