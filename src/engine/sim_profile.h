@@ -16,6 +16,7 @@ struct sim_profile {
     double decode;        /* tokens per second of each sequence */
     uint64_t slots;       /* 0: MAX_CONCURRENT_REQUESTS */
     uint64_t kv;          /* cells; 0: enough for all */
+    uint64_t cache;       /* tokens that the prefix cache holds; 0: slots keep their last sequence */
     uint64_t answer;      /* mean length of an answer that ends by itself; 0: none does */
     uint64_t seed;        /* of the text and of the faults */
     nsec startup;         /* time until ready */
