@@ -208,6 +208,9 @@ def number(value):
 
 
 def cell(s):
+    """The spread only where there is one."""
+    if s["min"] == s["max"]:
+        return number(s["median"])
     return f"{number(s['median'])} ({number(s['min'])}..{number(s['max'])})"
 
 

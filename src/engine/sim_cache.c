@@ -16,7 +16,7 @@ struct block {
 };
 
 struct sequence {
-    uint64_t *hashes; /* own; of its blocks */
+    uint64_t *hashes;                /* own; of its blocks */
     int32_t tokens[SIM_CACHE_BLOCK]; /* of the one that is not whole yet */
     uint64_t began;
 };

@@ -30,7 +30,7 @@ struct sim {
     struct model model;
     struct sim_profile profile;
     struct sim_cache *cache; /* own; NULL: none */
-    float *rows; /* own; a row of logits for each token of a batch */
+    float *rows;             /* own; a row of logits for each token of a batch */
     uint64_t generated;
     nsec step_end; /* when the last step ended, as it should have */
 };

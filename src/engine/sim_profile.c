@@ -17,10 +17,10 @@ struct key {
     }
 
 static const struct key keys[] = {
-    KEY(prefill, KEY_SPEED),     KEY(decode, KEY_SPEED),     KEY(slots, KEY_COUNT),
-    KEY(kv, KEY_COUNT),          KEY(cache, KEY_COUNT),      KEY(answer, KEY_COUNT),
-    KEY(seed, KEY_COUNT),        KEY(fail, KEY_SHARE),       KEY(startup, KEY_DURATION),
-    KEY(hang_after, KEY_COUNT),  KEY(crash_after, KEY_COUNT),
+    KEY(prefill, KEY_SPEED),    KEY(decode, KEY_SPEED),      KEY(slots, KEY_COUNT),
+    KEY(kv, KEY_COUNT),         KEY(cache, KEY_COUNT),       KEY(answer, KEY_COUNT),
+    KEY(seed, KEY_COUNT),       KEY(fail, KEY_SHARE),        KEY(startup, KEY_DURATION),
+    KEY(hang_after, KEY_COUNT), KEY(crash_after, KEY_COUNT),
 };
 
 const char sim_profile_help[] =

@@ -38,7 +38,8 @@ static void test_what_was_computed_is_known(void **state)
     assert_int_equal(sim_cache_begin(c, 1, tokens, 4 * BLOCK + 5), 2 * BLOCK);
     compute(c, 0, 2 * BLOCK + 3, 4 * BLOCK + 5);
     assert_int_equal(sim_cache_begin(c, 1, tokens, 4 * BLOCK + 5), 4 * BLOCK);
-    assert_int_equal(sim_cache_begin(c, 1, tokens, 4 * BLOCK), 3 * BLOCK); /* the last is computed */
+    assert_int_equal(sim_cache_begin(c, 1, tokens, 4 * BLOCK),
+                     3 * BLOCK); /* the last is computed */
     assert_int_equal(sim_cache_begin(c, 1, tokens, 1), 0);
     sim_cache_free(c);
 }
@@ -97,7 +98,8 @@ static void test_random_prompts(void **state)
             computed[own][i] = true;
         PROPERTY(sim_cache_held(c) <= 20 * BLOCK, seed, step);
         if (count / BLOCK <= 20) /* what was read just now is there */
-            PROPERTY(sim_cache_begin(c, 0, tokens, count) == (count - 1) / BLOCK * BLOCK, seed, step);
+            PROPERTY(sim_cache_begin(c, 0, tokens, count) == (count - 1) / BLOCK * BLOCK, seed,
+                     step);
     }
     sim_cache_free(c);
 }
