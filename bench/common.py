@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -135,7 +136,65 @@ def scratch():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Fairway:
+    """`fairway up` on a free port, with a state folder that goes with the bench."""
+
+    def __init__(self, stack, folder):
+        self.state = os.path.join(folder, "state")
+        os.mkdir(self.state, 0o700)
+        stack.callback(self.end_replicas)
+        self.server = stack.enter_context(Server(
+            "fairway", [BIN / "fairway", "up", "--quiet", "--listen", "127.0.0.1:0", "--state", self.state], folder, patience=40))
+        self.server.wait(lambda: re.search(r"listens on http://127.0.0.1:(\d+)", self.server.log()))
+        self.port = int(re.findall(r"listens on http://127.0.0.1:(\d+)", self.server.log())[-1])
+
+    def cli(self, *arguments, stdin=None):
+        done = subprocess.run([BIN / "fairway", *arguments, "--state", self.state], input=stdin, capture_output=True,
+                              text=True, timeout=30, check=False)
+        if done.returncode:
+            raise Failure(f"fairway {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def apply(self, kind, name, **spec):
+        self.cli("apply", "-f", "-", stdin=json.dumps(
+            {"apiVersion": "fairway.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}))
+
+    def new_key(self, name, tenant=None):
+        return self.cli("key", "create", name, *(["--tenant", tenant] if tenant else [])).strip()
+
+    def replicas(self, model, state=None):
+        items = json.loads(self.cli("get", "replicas", "-o", "json"))["items"]
+        return [r for r in items if r["model"] == model and state in (None, r["state"])]
+
+    def serve(self, model, **spec):
+        """Applies the model; its replicas, when all of them are ready."""
+        self.apply("Model", model, **spec)
+
+        def all_ready():
+            ready = self.replicas(model, "ready")
+            return ready if len(ready) == spec["replicas"] else None
+        return self.server.wait(all_ready)
+
+    def end_replicas(self):
+        """Fairway ends them itself, unless it was killed: then by the mark that they carry."""
+        try:
+            mark = b"FAIRWAY_REPLICA=" + pathlib.Path(self.state, "instance").read_bytes() + b":"
+        except OSError:
+            return
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes():
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                pass
+
+
 # ---- figures ----
+
+def percentile(values, share):
+    """Of at least one value."""
+    return sorted(values)[round(share * (len(values) - 1))]
+
 
 def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
@@ -149,6 +208,9 @@ def number(value):
 
 
 def cell(s):
+    """The spread only where there is one."""
+    if s["min"] == s["max"]:
+        return number(s["median"])
     return f"{number(s['median'])} ({number(s['min'])}..{number(s['max'])})"
 
 

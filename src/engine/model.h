@@ -73,6 +73,10 @@ struct model_ops {
     /* Drops the cells of a sequence from a position on. False: they could not be dropped in part,
      * so all are gone. */
     bool (*forget)(struct model *m, uint32_t sequence, uint32_t from);
+    /* A sequence begins with these tokens; its slot has the cells of the first `known`. Returns how
+     * many need not be computed, fewer than count. NULL: the model keeps no more. */
+    uint32_t (*recall)(struct model *m, uint32_t sequence, const int32_t *tokens, uint32_t count,
+                       uint32_t known);
     /* Adds the final states of tokens[from, from + count) to the sums (embedding_width); from 0
      * begins another text. Independent of decode. NULL when embedding_width is 0. */
     int (*embed)(struct model *m, const int32_t *tokens, size_t from, size_t count, float *sums);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "engine/sim_cache.h"
 
 /* Token 0 ends an answer. The words begin with a space, as in real vocabularies; one has characters
  * of several bytes, so that clients see those too. */
@@ -28,7 +29,8 @@ enum {
 struct sim {
     struct model model;
     struct sim_profile profile;
-    float *rows; /* own; a row of logits for each token of a batch */
+    struct sim_cache *cache; /* own; NULL: none */
+    float *rows;             /* own; a row of logits for each token of a batch */
     uint64_t generated;
     nsec step_end; /* when the last step ended, as it should have */
 };
@@ -50,6 +52,7 @@ static int load(struct model *m, struct err *err)
 static void free_model(struct model *m)
 {
     struct sim *s = container_of(m, struct sim, model);
+    sim_cache_free(s->cache);
     mem_free(s->rows);
     mem_free(s);
 }
@@ -180,6 +183,8 @@ static int decode(struct model *m, const struct model_token *batch, size_t count
     s->generated += generated;
     if (s->profile.hang_after && s->generated >= s->profile.hang_after)
         hang();
+    for (size_t i = 0; s->cache && i < count; i++)
+        sim_cache_computed(s->cache, batch[i].sequence, batch[i].position, batch[i].token);
     for (size_t i = 0; i < count; i++)
         if (batch[i].output)
             fill_row(s, &batch[i], s->rows + i * ARRAY_LEN(words));
@@ -194,6 +199,13 @@ static const float *logits(struct model *m, size_t index)
 static bool forget(struct model *m, uint32_t sequence, uint32_t from)
 {
     return true; /* nothing is kept but time */
+}
+
+static uint32_t recall(struct model *m, uint32_t sequence, const int32_t *tokens, uint32_t count,
+                       uint32_t known)
+{
+    struct sim *s = container_of(m, struct sim, model);
+    return s->cache ? sim_cache_begin(s->cache, sequence, tokens, count) : known;
 }
 
 static int embed(struct model *m, const int32_t *tokens, size_t from, size_t count, float *sums)
@@ -215,6 +227,7 @@ static const struct model_ops ops = {.load = load,
                                      .decode = decode,
                                      .logits = logits,
                                      .forget = forget,
+                                     .recall = recall,
                                      .embed = embed};
 
 struct model *sim_model_new(const struct sim_profile *profile, uint32_t length_max,
@@ -235,6 +248,8 @@ struct model *sim_model_new(const struct sim_profile *profile, uint32_t length_m
         .embedding_width = 32,
         .piece_max = 16,
     };
+    if (profile->cache)
+        s->cache = sim_cache_new(MAX(profile->cache, SIM_CACHE_BLOCK), slots, length_max);
     s->rows = mem_array((slots + MAX(prefill_max, QUANTUM)) * ARRAY_LEN(words), sizeof(float));
     return &s->model;
 }

@@ -17,10 +17,10 @@ struct key {
     }
 
 static const struct key keys[] = {
-    KEY(prefill, KEY_SPEED),     KEY(decode, KEY_SPEED),     KEY(slots, KEY_COUNT),
-    KEY(kv, KEY_COUNT),          KEY(answer, KEY_COUNT),     KEY(seed, KEY_COUNT),
-    KEY(fail, KEY_SHARE),        KEY(startup, KEY_DURATION), KEY(hang_after, KEY_COUNT),
-    KEY(crash_after, KEY_COUNT),
+    KEY(prefill, KEY_SPEED),    KEY(decode, KEY_SPEED),      KEY(slots, KEY_COUNT),
+    KEY(kv, KEY_COUNT),         KEY(cache, KEY_COUNT),       KEY(answer, KEY_COUNT),
+    KEY(seed, KEY_COUNT),       KEY(fail, KEY_SHARE),        KEY(startup, KEY_DURATION),
+    KEY(hang_after, KEY_COUNT), KEY(crash_after, KEY_COUNT),
 };
 
 const char sim_profile_help[] =
@@ -28,6 +28,8 @@ const char sim_profile_help[] =
     "  decode=50       tokens per second of each sequence\n"
     "  slots=N         sequences at a time (default: MAX_CONCURRENT_REQUESTS)\n"
     "  kv=N            KV cells (default: enough for all slots)\n"
+    "  cache=0         tokens in a prefix cache of shared blocks; 0: each slot keeps its last\n"
+    "                  sequence\n"
     "  answer=100      mean length of an answer that ends by itself; 0: none does\n"
     "  startup=0s      time until ready\n"
     "  seed=1          of the text and of the faults\n"

@@ -12,15 +12,16 @@
 #include "base/time.h"
 
 struct sim_profile {
-    double prefill;       /* prompt tokens per second, of all sequences together */
-    double decode;        /* tokens per second of each sequence */
-    uint64_t slots;       /* 0: MAX_CONCURRENT_REQUESTS */
-    uint64_t kv;          /* cells; 0: enough for all */
-    uint64_t answer;      /* mean length of an answer that ends by itself; 0: none does */
-    uint64_t seed;        /* of the text and of the faults */
-    nsec startup;         /* time until ready */
-    double fail;          /* share of requests that are answered 500 */
-    uint64_t hang_after;  /* after so many generated tokens no step ends any more; 0: never */
+    double prefill;      /* prompt tokens per second, of all sequences together */
+    double decode;       /* tokens per second of each sequence */
+    uint64_t slots;      /* 0: MAX_CONCURRENT_REQUESTS */
+    uint64_t kv;         /* cells; 0: enough for all */
+    uint64_t cache;      /* tokens that the prefix cache holds; 0: slots keep their last sequence */
+    uint64_t answer;     /* mean length of an answer that ends by itself; 0: none does */
+    uint64_t seed;       /* of the text and of the faults */
+    nsec startup;        /* time until ready */
+    double fail;         /* share of requests that are answered 500 */
+    uint64_t hang_after; /* after so many generated tokens no step ends any more; 0: never */
     uint64_t crash_after; /* the request after so many aborts the process; 0: never */
 };
 

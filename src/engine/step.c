@@ -63,6 +63,17 @@ static void note_start(struct scheduler *s, struct job *job, uint32_t known)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* What the model itself still knows of the beginning need not be computed either. */
+static void recall(struct scheduler *s, const struct slot *slot, struct job *job)
+{
+    struct model *model = s->options.model;
+    if (!model->ops->recall)
+        return;
+    uint32_t id = (uint32_t)(slot - s->slots.items);
+    job->computed = model->ops->recall(model, id, job->tokens, job->count, job->computed);
+    CHECK(job->computed < job->count);
+}
+
 /* Gives free slots to those who wait, in order; the first that finds no room holds up the rest. */
 static void start_waiting(struct scheduler *s)
 {
@@ -77,6 +88,7 @@ static void start_waiting(struct scheduler *s)
             return;
         list_remove(&job->link);
         slots_start(&s->slots, slot, job, known);
+        recall(s, slot, job);
         note_start(s, job, job->computed);
     }
 }

@@ -71,6 +71,8 @@ static void test_simulation(void **state)
     assert_int_equal(config.profile.startup, MSEC(1500));
     assert_true(config.profile.fail == 0.25);
     assert_int_equal(config.slots, 3);
+    assert_int_equal(read_line("--simulate cache=1000"), 0);
+    assert_int_equal(config.profile.cache, 1000);
     assert_int_equal(read_line("--simulate= --slots 5"), 0);
     assert_int_equal(config.profile.slots, 5);
     assert_int_equal(read_line("--simulate fail=2"), ERR_INVALID);
