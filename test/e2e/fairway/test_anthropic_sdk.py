@@ -70,7 +70,7 @@ def test_raw_stream(client):
     types = [e.type for e in events]
     assert types[:2] == ["message_start", "content_block_start"]
     assert types[-3:] == ["content_block_stop", "message_delta", "message_stop"]
-    assert set(types[2:-3]) == {"content_block_delta"} and len(types) > 7
+    assert set(types[2:-3]) == {"content_block_delta"}  # how many there are is the engine's business
     assert events[0].message.role == "assistant" and events[0].message.content == []
     assert events[1].content_block.type == "text" and {e.index for e in events[1:-2]} == {0}
 
