@@ -433,7 +433,7 @@ static int read_all(struct openai_reader *r)
     for (size_t i = 0; i < ARRAY_LEN(fields) && !error; i++)
         if (fields[i].kinds & r->kind)
             error = read_field(r, &fields[i]);
-    if (!error && (r->kind & (ASKS | OPENAI_EMBEDDING)))
+    if (!error && (r->kind & (ASKS | OPENAI_EMBEDDING | OPENAI_TOKENIZE)))
         error = refuse_unsupported(r);
     if (!error && (r->kind & ASKS))
         error = read_answer_fields(r);

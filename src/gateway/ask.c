@@ -12,6 +12,8 @@
 enum {
     OUTPUT_TOKENS_ASSUMED = 256,  /* when the request names no maximum */
     OUTPUT_TOKENS_MOST = 1 << 24, /* a client may ask for any number; sums must not overflow */
+    DIALECT_ARENA_MAX = 256 * 1024 * 1024,
+    DIALECT_BODY_MAX = 64 * 1024 * 1024, /* twice what a client may send */
 };
 
 enum {
@@ -27,7 +29,26 @@ enum {
     SPANS
 };
 
-static bool scan(struct http_exchange *x, struct json_span spans[SPANS])
+/* A client's body in OpenAI's format; the exchange's own, if `ret_body` stays without a maximum. */
+static bool translate(struct http_exchange *x, const struct dialect *dialect, struct buf *ret_body)
+{
+    struct api_error why;
+    struct arena arena;
+    *ret_body = (struct buf){0};
+    if (!dialect->request)
+        return true;
+    arena_init(&arena, DIALECT_ARENA_MAX);
+    buf_init(ret_body, DIALECT_BODY_MAX);
+    int error = dialect->request(http_exchange_request(x)->body, &arena, ret_body, &why);
+    if (error) {
+        buf_fini(ret_body);
+        reply_error(x, &why, 0, STR_NONE, NULL);
+    }
+    arena_fini(&arena);
+    return !error;
+}
+
+static bool scan(struct http_exchange *x, struct str body, struct json_span spans[SPANS])
 {
     static const struct str keys[SPANS] = {
         [SPAN_MODEL] = STR("model"),
@@ -43,7 +64,7 @@ static bool scan(struct http_exchange *x, struct json_span spans[SPANS])
     for (size_t i = 0; i < SPANS; i++)
         spans[i] = (struct json_span){.key = keys[i]};
     size_t offset;
-    if (json_scan(http_exchange_request(x)->body, spans, SPANS, &offset) == 0)
+    if (json_scan(body, spans, SPANS, &offset) == 0)
         return true;
     char message[128];
     snprintf(message, sizeof(message), "The body is not a JSON object: wrong at byte %zu.", offset);
@@ -186,44 +207,64 @@ static struct str quoted(struct http_exchange *x, struct str name)
     return copy;
 }
 
-bool ask_read(struct worker *w, struct http_exchange *x, enum ask_kind kind,
-              const struct table_tenant *tenant, struct flight_request *ret_request)
+/* `body` is in OpenAI's format. */
+static bool read_body(struct worker *w, struct http_exchange *x, enum ask_kind kind,
+                      struct str body, struct body_edits *edits, struct flight_request *r)
 {
-    const struct http_request *r = http_exchange_request(x);
-    struct body_edits edits = {.count = 0};
     struct json_span spans[SPANS];
     struct str name;
-    if (!scan(x, spans))
+    if (!scan(x, body, spans))
         return false;
-    const struct table_entry *target = find_target(w, x, tenant, spans[SPAN_MODEL].value, &name);
-    if (!target)
+    r->target = find_target(w, x, r->tenant, spans[SPAN_MODEL].value, &name);
+    if (!r->target)
         return false;
-    *ret_request = (struct flight_request){
-        .exchange = x,
-        .target = target,
-        .tenant = tenant,
-        .upstream_path = r->path,
-        .stream = kind == ASK_GENERATE,
-        .usage_asked = true,
-    };
-    if (spans[SPAN_STREAM].value.ptr &&
-        json_raw_bool(spans[SPAN_STREAM].value, &ret_request->stream)) {
+    if (spans[SPAN_STREAM].value.ptr && json_raw_bool(spans[SPAN_STREAM].value, &r->stream)) {
         reply_refusal(x, 400, STR("invalid_type"), STR("stream"),
                       STR("'stream' must be true or false."));
         return false;
     }
-    if (!read_band(x, tenant, &ret_request->band))
+    if (!read_band(x, r->tenant, &r->band))
         return false;
-    estimate_tokens(r->body.len, spans, ret_request);
-    if (!str_eq(name, target->model->name))
-        body_edit(&edits, r->body, spans[SPAN_MODEL].value, quoted(x, target->model->name));
-    ret_request->resumable =
-        kind == ASK_STREAM_OPTIONS && ret_request->stream && target->model->resumes;
-    if (kind == ASK_STREAM_OPTIONS && ret_request->stream)
-        ret_request->usage_asked = force_usage(&edits, r->body, spans[SPAN_OPTIONS].value);
-    ret_request->session = session_of(x, tenant->tenant, spans[SPAN_USER].value);
-    hash_prompt(ret_request, spans, name);
-    if (edits.count)
-        ret_request->take_body = body_edits_apply(&edits, r->body);
+    const struct routes_model *model = r->target->model;
+    estimate_tokens(body.len, spans, r);
+    if (!r->generates)
+        r->output_tokens = 0;
+    if (!str_eq(name, model->name))
+        body_edit(edits, body, spans[SPAN_MODEL].value, quoted(x, model->name));
+    r->resumable = kind == ASK_STREAM_OPTIONS && r->stream && model->resumes;
+    if (kind == ASK_STREAM_OPTIONS && r->stream)
+        r->usage_asked = force_usage(edits, body, spans[SPAN_OPTIONS].value);
+    r->session = session_of(x, r->tenant->tenant, spans[SPAN_USER].value);
+    hash_prompt(r, spans, name);
     return true;
+}
+
+bool ask_read(struct worker *w, struct http_exchange *x, enum ask_kind kind,
+              const struct table_tenant *tenant, struct flight_request *ret_request)
+{
+    const struct http_request *r = http_exchange_request(x);
+    const struct dialect *dialect = dialect_of(r->path);
+    struct body_edits edits = {.count = 0};
+    struct buf translated;
+    if (!translate(x, dialect, &translated))
+        return false;
+    *ret_request = (struct flight_request){
+        .exchange = x,
+        .tenant = tenant,
+        .upstream_path = dialect->upstream_path.len ? dialect->upstream_path : r->path,
+        .dialect = dialect,
+        .stream = kind == ASK_GENERATE,
+        .usage_asked = true,
+        .generates = kind != ASK_COUNT,
+    };
+    struct str body = translated.max ? buf_str(&translated) : r->body;
+    bool is_good = read_body(w, x, kind, body, &edits, ret_request);
+    if (is_good && !edits.count) {
+        ret_request->take_body = translated;
+        return true;
+    }
+    if (is_good)
+        ret_request->take_body = body_edits_apply(&edits, body);
+    buf_fini(&translated);
+    return is_good;
 }

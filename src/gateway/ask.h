@@ -3,7 +3,7 @@
  * What a client asks of a model: its body read in place, its model found, and what must be changed before a replica gets it.
  *
  * Changes: an alias becomes the model's name; a stream must report its usage (stream_options.include_usage), which is taken
- * out of the answer again if the client did not ask for it.
+ * out of the answer again if the client did not ask for it. A body of another dialect becomes OpenAI's first.
  *
  * Ownership: the exchange's bytes are borrowed; see flight_request. Thread rule: on the worker's thread.
  */
@@ -16,6 +16,7 @@ enum ask_kind {
     ASK_PLAIN,          /* no stream unless it says so */
     ASK_STREAM_OPTIONS, /* likewise; knows stream_options */
     ASK_GENERATE,       /* a stream unless it says no */
+    ASK_COUNT,          /* of tokens: none are used */
 };
 
 /* False when the request was refused and answered. */

@@ -147,9 +147,11 @@ static const struct {
 } endpoints[] = {
     {STR("/v1/chat/completions"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/completions"), NULL, true, ASK_STREAM_OPTIONS, false},
+    {STR("/v1/messages"), NULL, true, ASK_STREAM_OPTIONS, false},
+    {STR("/v1/messages/count_tokens"), NULL, true, ASK_COUNT, false},
     {STR("/v1/embeddings"), NULL, true, ASK_PLAIN, false},
-    {STR("/tokenize"), NULL, true, ASK_PLAIN, false},
-    {STR("/detokenize"), NULL, true, ASK_PLAIN, false},
+    {STR("/tokenize"), NULL, true, ASK_COUNT, false},
+    {STR("/detokenize"), NULL, true, ASK_COUNT, false},
     {STR("/generate"), NULL, true, ASK_GENERATE, false},
     {STR("/v1/models"), get_models, false, ASK_PLAIN, false},
     {STR("/healthz"), get_health, false, ASK_PLAIN, true},

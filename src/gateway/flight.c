@@ -24,15 +24,23 @@ void flight_move(struct flight *f, enum flight_state to)
 
 /* ---- towards the client ---- */
 
+static size_t put_id(const struct flight *f, struct http_header *headers, size_t count)
+{
+    if (f->dialect->id_header.len)
+        headers[count++] = (struct http_header){f->dialect->id_header, str_from(f->id)};
+    return count;
+}
+
 void flight_send_head(struct flight *f, int status, struct str content_type)
 {
-    struct http_header headers[4 + RATE_HEADERS_MAX] = {
+    struct http_header headers[5 + RATE_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
         {STR("cache-control"), STR("no-cache")},
         {STR("x-accel-buffering"), STR("no")}, /* a proxy in front must not hold events back */
     };
-    size_t count = 4 + rate_headers_put(&f->rates, headers + 4);
+    size_t count = put_id(f, headers, 4);
+    count += rate_headers_put(&f->rates, headers + count);
     f->head_sent = true;
     f->status = status;
     http_respond_begin(f->exchange, status, headers, count);
@@ -45,8 +53,11 @@ static void send_bytes(struct flight *f, struct str bytes)
         http_call_pause(f->call);
 }
 
-void flight_send_chunk(struct flight *f, struct str events)
+/* In the client's dialect, and counted. */
+static void send_spoken(struct flight *f, struct str events)
 {
+    if (events.len == 0)
+        return;
     nsec now = loop_now(f->worker->loop);
     struct model_meters *m = flight_meters(f);
     if (f->chunks++ == 0) {
@@ -59,13 +70,44 @@ void flight_send_chunk(struct flight *f, struct str events)
     send_bytes(f, events);
 }
 
+void flight_send_chunk(struct flight *f, struct str events)
+{
+    struct buf *spoken = &f->worker->spoken;
+    if (!f->dialect->pass) {
+        send_spoken(f, events);
+        return;
+    }
+    buf_clear(spoken);
+    f->dialect->pass(f->spoken, events, spoken);
+    CHECK(!spoken->error);
+    send_spoken(f, buf_str(spoken));
+}
+
+void flight_send_event(struct flight *f, struct str event)
+{
+    send_spoken(f, event);
+    http_respond_end(f->exchange);
+    f->exchange = NULL;
+}
+
+void flight_send_end(struct flight *f)
+{
+    struct buf *spoken = &f->worker->spoken;
+    buf_clear(spoken);
+    if (f->dialect->end)
+        f->dialect->end(f->spoken, &f->usage, spoken);
+    CHECK(!spoken->error);
+    flight_send_event(f, buf_str(spoken));
+}
+
 void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body)
 {
-    struct http_header headers[2 + RATE_HEADERS_MAX] = {
+    struct http_header headers[3 + RATE_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
     };
-    size_t count = 2 + rate_headers_put(&f->rates, headers + 2);
+    size_t count = put_id(f, headers, 2);
+    count += rate_headers_put(&f->rates, headers + count);
     f->status = status;
     f->bytes = body.len;
     http_respond(f->exchange, status, headers, count, body);
@@ -77,9 +119,7 @@ static void fail_in_stream(struct flight *f, const struct api_error *e)
 {
     struct buf event;
     buf_init(&event, 16 * 1024);
-    buf_put(&event, STR("data: "));
-    api_error_write(e, &event);
-    buf_put(&event, STR("\n\n"));
+    f->dialect->error_event(e, &event);
     send_bytes(f, buf_str(&event));
     buf_fini(&event);
     http_respond_end(f->exchange);
@@ -194,6 +234,7 @@ static void free_flight(struct flight *f)
     buf_fini(&f->held);
     buf_fini(&f->resumed);
     mem_free(f->blocks);
+    mem_free(f->spoken);
     openai_resume_fini(&f->resume);
     model_pool_unref(f->pool);
     mem_free(f);
@@ -272,6 +313,10 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->stream = take_request->stream;
     f->usage_asked = take_request->usage_asked;
     f->resumable = take_request->resumable;
+    f->generates = take_request->generates;
+    f->dialect = take_request->dialect;
+    if (f->dialect->state_size)
+        f->spoken = mem_alloc(f->dialect->state_size);
     openai_resume_init(&f->resume);
     f->tenant = take_request->tenant->tenant;
     f->price = model->price;

@@ -22,6 +22,7 @@
 #define FAIRWAY_GATEWAY_FLIGHT_H
 
 #include "api/openai_usage.h"
+#include "gateway/dialect.h"
 #include "gateway/rate_headers.h"
 #include "gateway/worker.h"
 
@@ -36,9 +37,11 @@ struct flight_request {
     struct buf
         take_body; /* an edited body, if its max is not 0; else the exchange's is sent as it is */
     const struct table_tenant *tenant; /* of the worker's present table */
+    const struct dialect *dialect;     /* that the client speaks */
     bool stream;                       /* the client asked for a stream */
     bool usage_asked;                  /* the stream's report of usage is for the client too */
     bool resumable;                    /* ask the replica for what another would need to go on */
+    bool generates;                    /* else nothing is used if nothing is reported */
     enum queue_band band;
     uint64_t input_tokens, output_tokens; /* estimates */
     uint64_t session;                     /* hash; 0: none */

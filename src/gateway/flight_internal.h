@@ -32,7 +32,10 @@ struct flight {
     struct str upstream_path;
     struct buf edited; /* own; see flight_request */
     bool stream;
-    bool usage_asked; /* see flight_request */
+    bool usage_asked, generates; /* see flight_request */
+    const struct dialect
+        *dialect; /* of the client; applied to what goes out, and to nothing else */
+    void *spoken; /* own: the dialect's state; NULL: it has none */
     enum flight_state state;
     bool head_sent; /* of the response to the client */
     char id[FLIGHT_ID_LEN + 1];
@@ -76,7 +79,10 @@ void flight_move(struct flight *f, enum flight_state to);
 
 /* flight.c: towards the client. */
 void flight_send_head(struct flight *f, int status, struct str content_type);
-void flight_send_chunk(struct flight *f, struct str events);
+void flight_send_chunk(struct flight *f, struct str events); /* of the engine's format */
+void flight_send_event(struct flight *f,
+                       struct str event); /* of the client's dialect; the last one */
+void flight_send_end(struct flight *f);   /* of a stream that is complete; its usage is known */
 void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body);
 void flight_fail(struct flight *f, int status, struct str code, struct str message,
                  nsec retry_after);

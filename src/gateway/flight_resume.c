@@ -28,8 +28,7 @@ static void end_finished(struct flight *f)
     flight_settle(f);
     model_pool_finish(f->pool, &f->ticket, ROUTE_FAILED);
     flight_send_chunk(f, STR("data: [DONE]\n\n"));
-    http_respond_end(f->exchange);
-    f->exchange = NULL;
+    flight_send_end(f);
     flight_end(f);
 }
 

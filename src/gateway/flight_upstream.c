@@ -7,6 +7,9 @@
 /* An event is about a token. Charged in batches: the pool is shared by all workers. */
 enum { EVENTS_PER_CHARGE = 8 };
 
+/* A whole answer in the client's dialect: texts as they came, and a few hundred bytes for each of its parts. */
+enum { ANSWER_SPOKEN_MAX = 4 * FLIGHT_ANSWER_MAX };
+
 /* Client headers that are not the replica's business: of the connection, credentials, and those that Fairway sets itself. */
 static bool is_kept_back(struct str name)
 {
@@ -159,17 +162,29 @@ static void finish_ticket(struct flight *f, enum route_outcome outcome)
     model_pool_finish(f->pool, &f->ticket, outcome);
 }
 
-/* The client waits for events and gets a document: as one event, in one line (JSON needs no line breaks). */
+/* The client waits for events and gets a document: as one event. */
 static void answer_as_event(struct flight *f)
 {
-    for (size_t i = 0; i < f->held.len; i++)
-        if (f->held.ptr[i] == '\n' || f->held.ptr[i] == '\r')
-            f->held.ptr[i] = ' ';
-    flight_send_chunk(f, STR("data: "));
-    flight_send_chunk(f, buf_str(&f->held));
-    flight_send_chunk(f, STR("\n\n"));
-    http_respond_end(f->exchange);
-    f->exchange = NULL;
+    struct buf event;
+    buf_init(&event, ANSWER_SPOKEN_MAX);
+    f->dialect->late(f->upstream_status, buf_str(&f->held), &event);
+    CHECK(!event.error);
+    flight_send_event(f, buf_str(&event));
+    buf_fini(&event);
+}
+
+static void answer_at_once(struct flight *f)
+{
+    struct buf answer;
+    if (!f->dialect->whole) {
+        flight_send_whole(f, f->upstream_status, str_from(f->content_type), buf_str(&f->held));
+        return;
+    }
+    buf_init(&answer, ANSWER_SPOKEN_MAX);
+    int status = f->dialect->whole(f->upstream_status, buf_str(&f->held), &answer);
+    CHECK(!answer.error);
+    flight_send_whole(f, status, STR("application/json"), buf_str(&answer));
+    buf_fini(&answer);
 }
 
 /* An answer that is no stream, complete. That the client was wrong says nothing about the replica. */
@@ -182,7 +197,7 @@ static void answer_whole(struct flight *f)
     if (f->head_sent)
         answer_as_event(f);
     else
-        flight_send_whole(f, f->upstream_status, str_from(f->content_type), buf_str(&f->held));
+        answer_at_once(f);
     flight_end(f);
 }
 
@@ -192,8 +207,7 @@ static void end_stream(struct flight *f)
     pass_on(f, buf_str(&f->held));
     if (!f->head_sent)
         flight_send_head(f, 200, str_from(f->content_type));
-    http_respond_end(f->exchange);
-    f->exchange = NULL;
+    flight_send_end(f);
     flight_end(f);
 }
 

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "gateway/dialect.h"
+
 enum { ERROR_BODY_MAX = 16 * 1024 };
 
 void reply_text(struct http_exchange *x, int status, struct str content_type, struct str body)
@@ -19,12 +21,15 @@ void reply_json(struct http_exchange *x, int status, struct str body)
 void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_after,
                  struct str request_id, const struct rate_headers *rates)
 {
-    struct http_header headers[5 + RATE_HEADERS_MAX] = {
+    const struct dialect *dialect = dialect_of(http_exchange_request(x)->path);
+    struct http_header headers[6 + RATE_HEADERS_MAX] = {
         {STR("content-type"), STR("application/json")}};
     size_t count = 1;
     char seconds[24];
     if (request_id.len)
         headers[count++] = (struct http_header){STR("x-request-id"), request_id};
+    if (request_id.len && dialect->id_header.len)
+        headers[count++] = (struct http_header){dialect->id_header, request_id};
     if (retry_after) {
         snprintf(seconds, sizeof(seconds), "%lld",
                  (long long)((retry_after + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
@@ -37,7 +42,7 @@ void reply_error(struct http_exchange *x, const struct api_error *e, nsec retry_
         count += rate_headers_put(rates, headers + count);
     struct buf body;
     buf_init(&body, ERROR_BODY_MAX);
-    api_error_write(e, &body);
+    dialect->error(e, &body);
     http_respond(x, e->status, headers, count, buf_str(&body));
     buf_fini(&body);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers that the gateway makes itself: JSON bodies and OpenAI-shaped errors. Each ends the exchange.
+ * Answers that the gateway makes itself: JSON bodies, and errors in the dialect of the URL. Each ends the exchange.
  * Thread rule: on the worker's thread.
  */
 #ifndef FAIRWAY_GATEWAY_REPLY_H

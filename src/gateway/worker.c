@@ -8,7 +8,10 @@
 #include "net/watchdog.h"
 
 /* Above what one read and a held event bring. */
-enum { SCRATCH_MAX = 16 * 1024 * 1024 };
+enum {
+    SCRATCH_MAX = 16 * 1024 * 1024,
+    SPOKEN_MAX = 6 * SCRATCH_MAX, /* anthropic_stream.h */
+};
 
 static void on_set_table(struct mail *mail)
 {
@@ -85,6 +88,7 @@ int worker_init(struct worker *w, struct gateway *g, const struct gateway_option
 {
     *w = (struct worker){.gateway = g, .options = options};
     buf_init(&w->scratch, SCRATCH_MAX);
+    buf_init(&w->spoken, SPOKEN_MAX);
     records_init(&w->records);
     w->set_table.deliver = on_set_table;
     w->drain.deliver = on_drain;
@@ -128,6 +132,7 @@ void worker_fini(struct worker *w)
     table_unref(atomic_exchange(&w->pending_table, NULL));
     table_unref(w->table);
     buf_fini(&w->scratch);
+    buf_fini(&w->spoken);
     records_fini(&w->records);
     loop_free(w->loop);
 }

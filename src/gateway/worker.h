@@ -32,6 +32,7 @@ struct worker {
     struct rng rng;             /* request and span ids */
     struct records records;     /* of its requests */
     struct buf scratch;         /* own; events on their way through */
+    struct buf spoken;          /* own; the same in the client's dialect */
     bool draining;
 
     _Atomic(struct table *) pending_table; /* ref; taken over by set_table */
