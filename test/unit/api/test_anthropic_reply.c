@@ -194,11 +194,11 @@ static void test_stream_of_tool_calls(void **state)
         START OPEN_TEXT("0") TEXT("0", "a") CLOSE("0") OPEN_TOOL("1", "i", "f") INPUT("1", "{\\\"x")
             INPUT("1", "\\\":1}") CLOSE("1") OPEN_TOOL("2", "j", "g") INPUT("2", "{}") CLOSE("2")
                 END("tool_use", "null"));
-    expect_stream(
-        CHUNK("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"x\"}}]", "")
-            CHUNK("\"content\":\"a\"", ""),
-        START EVENT("error", ",\"error\":{\"type\":\"api_error\",\"message\":\"The engine's tool "
-                             "calls have no order that can be passed on.\"}"));
+    expect_stream(CHUNK("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"x\"}}]", "")
+                      CHUNK("\"content\":\"a\"", ""),
+                  START EVENT("error",
+                              ",\"error\":{\"type\":\"api_error\",\"message\":\"The engine's tool "
+                              "calls have no order that can be passed on.\"}"));
 }
 
 static void test_error_in_the_stream(void **state)
