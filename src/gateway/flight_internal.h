@@ -91,7 +91,7 @@ void flight_end(struct flight *f); /* the client has its answer: out of the pool
 /* flight_record.c: what happened to it, for `fairway why`. */
 void flight_record_begin(struct flight *f, enum queue_band band);
 void flight_record_dispatched(struct flight *f);
-void flight_record_left(struct flight *f, const char *outcome); /* a replica, for another one */
+void flight_record_left(struct flight *f, const char *outcome); /* a replica that failed it */
 void flight_record_end(struct flight *f, int64_t cost);
 
 /* flight_account.c: what it used, when it is over. */

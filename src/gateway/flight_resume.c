@@ -25,6 +25,7 @@ static void write_body(struct flight *f)
 /* Only the words that end it are missing. */
 static void end_finished(struct flight *f)
 {
+    flight_record_left(f, "broke off behind its last chunk");
     flight_settle(f);
     model_pool_finish(f->pool, &f->ticket, ROUTE_FAILED);
     flight_send_chunk(f, STR("data: [DONE]\n\n"));

@@ -216,6 +216,7 @@ static void break_stream(struct flight *f)
     log_warn("replica failed in mid-stream", log_str("id", f->id),
              log_text("model", model_pool_name(f->pool)), log_int("run", (int64_t)f->replica));
     metric_add(flight_meters(f)->broken_streams, 1);
+    flight_record_left(f, "broke off");
     finish_ticket(f, ROUTE_FAILED);
     flight_fail(f, 502, STR("stream_interrupted"),
                 STR("The replica that served this stream failed. What was sent so far is correct "

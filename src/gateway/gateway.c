@@ -347,8 +347,8 @@ void gateway_free(struct gateway *g)
         mem_free(slot);
     }
     map_fini(&g->pools);
+    ledger_fini(&g->ledger); /* its rows name tenants */
     tenants_fini(&g->tenants);
-    ledger_fini(&g->ledger);
     routes_unref(g->routes);
     key_ring_unref(g->keys);
     mem_free(g->workers);

@@ -74,6 +74,9 @@ def test_a_stream_that_cannot_go_on_says_so(fairway):
     tally, counted = kill_in_mid_stream(fairway, n=2)
     assert tally.whole + tally.broken == STREAMS and 0 < tally.broken < STREAMS
     assert tuple(counted) == (tally.broken, 0)
+    shown = json.loads(fairway.cli("top", "-o", "json", "--lines", str(STREAMS)).stdout)["requests"]
+    outcomes = {r["attempts"][-1]["outcome"] for r in shown if r.get("reason") == "stream_interrupted"}
+    assert outcomes == {"broke off"}
 
 
 def all_hang(fairway, run, tally):
