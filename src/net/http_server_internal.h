@@ -23,6 +23,8 @@ enum {
 };
 
 #define LINGER_TIME SEC(2) /* after our last word, for the peer to read it */
+/* Of a drain: a quiet HTTP/1 connection waits so long for a request that may be on its way. */
+#define HTTP1_LAST_CALL SEC(1)
 
 /* ---- connections ---- */
 
@@ -30,7 +32,7 @@ struct conn;
 
 struct conn_ops {
     void (*close)(struct conn *c); /* at once; running exchanges depart */
-    void (*drain)(struct conn *c); /* idle: ends now; else with its last exchange */
+    void (*drain)(struct conn *c); /* ends after a last call, or with its last exchange */
 };
 
 /* What the server knows of a connection, whatever it speaks. The first member of what the protocol knows. */
@@ -68,6 +70,7 @@ struct http_exchange {
     void *data;
     nsec started;
     bool begun, chunked, is_head, over_high_water;
+    bool closes; /* its head has said that the connection ends with it */
 };
 
 /* ---- the server ---- */
