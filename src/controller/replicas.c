@@ -58,14 +58,20 @@ static void forget_process(struct managed_replica *r)
     r->probe = NULL;
     process_release(r->process);
     r->process = NULL;
+    r->unanswered = false;
+}
+
+void replica_let_go(struct managed_replica *r)
+{
+    forget_process(r);
+    list_remove(&r->link);
+    mem_free(r);
 }
 
 void replica_free(struct managed_replica *r)
 {
     CHECK(!replica_has_process(&r->core));
-    forget_process(r);
-    list_remove(&r->link);
-    mem_free(r);
+    replica_let_go(r);
 }
 
 /* ---- what happens to a process ---- */
@@ -93,6 +99,7 @@ void replica_on_exited(void *ctx, const struct process_end *end)
     replica_forget(c, r->run);
     replica_exited(&r->core, &r->rules, clock_now());
     reconcile(c);
+    replicas_tell_if_settled(c);
 }
 
 static void on_probe_head(void *ctx, int status, const struct http_headers *headers)
@@ -108,18 +115,21 @@ static void on_probe_body(void *ctx, struct str bytes)
 static void on_probe_done(void *ctx, int error)
 {
     struct managed_replica *r = ctx;
+    struct controller *c = r->model->controller; /* `r` may be gone after a reconcile */
     enum replica_state before = r->core.state;
     r->probe = NULL;
+    r->unanswered = r->unanswered && error;
     replica_probed(&r->core, &r->rules, !error && r->probe_status == 200, clock_now());
     bool starting = r->core.state == REPLICA_STARTING;
-    loop_timer_start(r->model->controller->loop, &r->probe_timer,
+    loop_timer_start(c->loop, &r->probe_timer,
                      starting ? PROBE_PERIOD_STARTING : r->model->wish.model->spec.probes.period);
     if (r->core.state != before) {
-        event_note(r->model->controller, str_from(r->model->name),
+        event_note(c, str_from(r->model->name),
                    r->core.state == REPLICA_READY ? "Ready" : "Unready", "replica %llu: %s",
                    (unsigned long long)r->id, replica_reason_text(r->core.reason));
-        reconcile(r->model->controller);
+        reconcile(c);
     }
+    replicas_tell_if_settled(c);
 }
 
 static void on_probe_timer(struct loop_timer *timer)

@@ -73,12 +73,15 @@ static void give_up(struct gateway *g, unsigned initialised)
 int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
                   struct err *err)
 {
-    int error = port_check_free(options->host, options->port, err);
+    bool takes_over = options->listener_count > 0;
+    int error = takes_over ? 0 : port_check_free(options->host, options->port, err);
     if (error)
         return error;
     struct gateway *g = NEW(struct gateway);
     g->options = *options;
-    g->worker_count = options->workers ? options->workers : default_workers();
+    g->worker_count = takes_over         ? options->listener_count
+                      : options->workers ? options->workers
+                                         : default_workers();
     g->workers = mem_array(g->worker_count, sizeof(struct worker));
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
@@ -87,7 +90,8 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
     ledger_init(&g->ledger, options->metrics);
     uint16_t port = options->port;
     for (unsigned i = 0; i < g->worker_count; i++) {
-        error = worker_init(&g->workers[i], g, &g->options, port, err);
+        error = worker_init(&g->workers[i], g, &g->options, port,
+                            takes_over ? options->listeners[i] : 0, err);
         if (error) {
             give_up(g, i);
             return error;
@@ -103,6 +107,20 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
 uint16_t gateway_port(const struct gateway *g)
 {
     return http_server_port(g->workers[0].server);
+}
+
+void gateway_accept(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_accept(&g->workers[i]);
+}
+
+unsigned gateway_listeners(struct gateway *g, int *ret_listeners, unsigned max)
+{
+    unsigned count = MIN(g->worker_count, max);
+    for (unsigned i = 0; i < count; i++)
+        ret_listeners[i] = http_server_listener(g->workers[i].server);
+    return count;
 }
 
 /* ---- routes ---- */

@@ -28,6 +28,10 @@ struct gateway_options {
     struct str host;
     uint16_t port;    /* 0: any free one */
     unsigned workers; /* 0: one per core, at most 8 */
+    /* Sockets that listen already, one per worker, from the gateway that this one takes over from; then nothing is accepted
+     * before gateway_accept. Owned by the gateway once it is started. */
+    const int *listeners;
+    unsigned listener_count;
     struct http_limits limits;
     struct tls_server *tls;    /* borrow; NULL: plain */
     struct metrics *metrics;   /* borrow */
@@ -47,6 +51,10 @@ struct gateway_options gateway_options_default(void);
 [[nodiscard]] int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
                                 struct err *err);
 uint16_t gateway_port(const struct gateway *g);
+void gateway_accept(
+    struct gateway *g); /* once, with options.listeners: after the routes that were set */
+/* For another process to go on with; borrowed until the drain. Returns how many. */
+unsigned gateway_listeners(struct gateway *g, int *ret_listeners, unsigned max);
 
 /* Takes effect on every worker within one turn of its loop; the caller keeps its reference. */
 void gateway_set_routes(struct gateway *g, struct routes *routes);
