@@ -58,11 +58,12 @@ static void write_model(struct json_writer *j, struct str id, const struct route
     json_end(j);
 }
 
+/* An alias of several models once, with the first. */
 static void write_if_allowed(struct json_writer *j, const struct table *t, struct str name,
-                             const struct table_tenant *tenant)
+                             const struct routes_model *of, const struct table_tenant *tenant)
 {
     const struct table_entry *entry = table_find(t, name);
-    if (entry && table_tenant_may_use(tenant, entry))
+    if (entry && entry->model == of && table_pick(t, name, tenant, 0))
         write_model(j, name, entry->model);
 }
 
@@ -79,9 +80,9 @@ static void get_models(struct worker *w, struct http_exchange *x, const struct t
     json_array(&j);
     for (const struct routes_model *m = w->table ? w->table->routes->models : NULL; m;
          m = m->next) {
-        write_if_allowed(&j, w->table, m->name, tenant);
+        write_if_allowed(&j, w->table, m->name, m, tenant);
         for (const struct routes_alias *a = m->aliases; a; a = a->next)
-            write_if_allowed(&j, w->table, a->name, tenant);
+            write_if_allowed(&j, w->table, a->name, m, tenant);
     }
     json_end(&j);
     json_end(&j);
@@ -92,8 +93,8 @@ static void get_models(struct worker *w, struct http_exchange *x, const struct t
 static void get_model(struct worker *w, struct http_exchange *x, struct str name,
                       const struct table_tenant *tenant)
 {
-    const struct table_entry *entry = table_find(w->table, name);
-    if (!entry || !table_tenant_may_use(tenant, entry)) {
+    const struct table_entry *entry = table_pick(w->table, name, tenant, 0);
+    if (!entry) {
         reply_unknown_model(x, name);
         return;
     }

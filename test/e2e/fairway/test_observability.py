@@ -59,7 +59,7 @@ def test_metrics_of_a_model(fairway):
     text = requests.get(fairway.url + "/metrics").text
     assert metric(text, "inference_requests_total", model_name="sim", status="200") == 1
     assert metric(text, "inference_duration_seconds_count", model_name="sim") == 1
-    assert metric(text, "fairway_queue_wait_seconds_count", model_name="sim") == 1
+    assert metric(text, "fairway_queue_wait_seconds_count", model_name="sim", priority="normal") == 1
     assert metric(text, "fairway_slots", model_name="sim") == 4
     if shutil.which("promtool"):
         checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
