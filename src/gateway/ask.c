@@ -206,6 +206,18 @@ static struct str quoted(struct http_exchange *x, struct str name)
     return copy;
 }
 
+/* A body of any kind, to the model of the header x-fairway-model. */
+static bool read_header(struct worker *w, struct http_exchange *x, struct str name,
+                        struct flight_request *r)
+{
+    r->session = session_of(x, r->tenant->tenant, STR_NONE);
+    r->target = table_pick(w->table, name, r->tenant, r->session ? r->session : rng_u64(&w->rng));
+    r->input_tokens = http_exchange_request(x)->body.len / BYTES_PER_TOKEN;
+    if (!r->target)
+        reply_unknown_model(x, name);
+    return r->target && read_band(x, r->tenant, &r->band);
+}
+
 /* `body` is in OpenAI's format. */
 static bool read_body(struct worker *w, struct http_exchange *x, enum ask_kind kind,
                       struct str body, struct body_edits *edits, struct flight_request *r)
@@ -254,8 +266,11 @@ bool ask_read(struct worker *w, struct http_exchange *x, enum ask_kind kind,
         .dialect = dialect,
         .stream = kind == ASK_GENERATE,
         .usage_asked = true,
-        .generates = kind != ASK_COUNT,
+        .generates = kind != ASK_COUNT && kind != ASK_OTHER,
     };
+    struct str named = http_header_get(&r->headers, STR("x-fairway-model"));
+    if (kind == ASK_OTHER && named.len)
+        return read_header(w, x, named, ret_request);
     struct str body = translated.max ? buf_str(&translated) : r->body;
     bool is_good = read_body(w, x, kind, body, &edits, ret_request);
     if (is_good && !edits.count) {

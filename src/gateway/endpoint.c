@@ -148,9 +148,11 @@ static const struct {
 } endpoints[] = {
     {STR("/v1/chat/completions"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/completions"), NULL, true, ASK_STREAM_OPTIONS, false},
+    {STR("/v1/responses"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/messages"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/messages/count_tokens"), NULL, true, ASK_COUNT, false},
     {STR("/v1/embeddings"), NULL, true, ASK_PLAIN, false},
+    {STR("/rerank"), NULL, true, ASK_OTHER, false},
     {STR("/tokenize"), NULL, true, ASK_COUNT, false},
     {STR("/detokenize"), NULL, true, ASK_COUNT, false},
     {STR("/generate"), NULL, true, ASK_GENERATE, false},
@@ -175,6 +177,14 @@ static void wrong_method(struct http_exchange *x, struct str allowed)
     reply_refusal(x, 405, STR("method_not_allowed"), STR_NONE, str_from(message));
 }
 
+/* What is below the dialects' own URLs needs a store of answers, which no engine has. */
+static bool is_passed_through(const struct http_request *r)
+{
+    return str_eq(r->method, STR("POST")) && str_starts(r->path, STR("/v1/")) &&
+           !str_starts(r->path, STR("/v1/messages/")) &&
+           !str_starts(r->path, STR("/v1/responses/"));
+}
+
 static void dispatch(struct worker *w, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
@@ -197,6 +207,12 @@ static void dispatch(struct worker *w, struct http_exchange *x)
         const struct table_tenant *tenant = authenticate(w, x);
         if (tenant)
             get_model(w, x, str_sub(r->path, 11, r->path.len), tenant);
+        return;
+    }
+    if (is_passed_through(r)) {
+        const struct table_tenant *tenant = authenticate(w, x);
+        if (tenant)
+            post_to_model(w, x, ASK_OTHER, tenant);
         return;
     }
     char message[256];

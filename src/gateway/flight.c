@@ -122,7 +122,7 @@ static void fail_in_stream(struct flight *f, const struct api_error *e)
 {
     struct buf event;
     buf_init(&event, 16 * 1024);
-    f->dialect->error_event(e, &event);
+    f->dialect->error_event(f->spoken, e, &event);
     send_bytes(f, buf_str(&event));
     buf_fini(&event);
     http_respond_end(f->exchange);
@@ -242,6 +242,8 @@ static void free_flight(struct flight *f)
         buf_fini(&f->calls[leg].held);
     buf_fini(&f->resumed);
     mem_free(f->blocks);
+    if (f->dialect->fini)
+        f->dialect->fini(f->spoken);
     mem_free(f->spoken);
     openai_resume_fini(&f->resume);
     model_pool_unref(f->pool);
@@ -333,6 +335,8 @@ void flight_start(struct worker *w, struct flight_request *take_request)
     f->dialect = take_request->dialect;
     if (f->dialect->state_size)
         f->spoken = mem_alloc(f->dialect->state_size);
+    if (f->dialect->begin)
+        f->dialect->begin(f->spoken, http_exchange_request(f->exchange)->body);
     openai_resume_init(&f->resume);
     f->tenant = take_request->tenant->tenant;
     f->limits = take_request->tenant->rules->limits;

@@ -170,7 +170,7 @@ static void answer_as_event(struct flight *f)
 {
     struct buf event;
     buf_init(&event, ANSWER_SPOKEN_MAX);
-    f->dialect->late(f->call->status, buf_str(&f->call->held), &event);
+    f->dialect->late(f->spoken, f->call->status, buf_str(&f->call->held), &event);
     CHECK(!event.error);
     flight_send_event(f, buf_str(&event));
     buf_fini(&event);
@@ -185,7 +185,8 @@ static void answer_at_once(struct flight *f)
         return;
     }
     buf_init(&answer, ANSWER_SPOKEN_MAX);
-    int status = f->dialect->whole(f->call->status, buf_str(&f->call->held), &answer);
+    int status = f->dialect->whole(http_exchange_request(f->exchange)->body, f->call->status,
+                                   buf_str(&f->call->held), &answer);
     CHECK(!answer.error);
     flight_send_whole(f, status, STR("application/json"), buf_str(&answer));
     buf_fini(&answer);
