@@ -282,6 +282,8 @@ void gateway_write_metrics(struct gateway *g, struct buf *out)
         metric_set(m->queue_length, (double)state.queued);
         metric_set(m->running, state.running);
         metric_set(m->slots, state.slots);
+        metric_set(m->prefix_blocks, (double)state.prefix_blocks);
+        metric_set(m->prefix_capacity, (double)state.prefix_capacity);
     }
     pthread_mutex_unlock(&g->mutex);
     metrics_write(g->options.metrics, METRICS_PROMETHEUS, out);

@@ -17,6 +17,7 @@ enum { MODEL_METERS_STATUS_MAX = 600 };
 struct model_meters {
     struct metric *duration, *first_token, *inter_token, *queue_wait; /* histograms, seconds */
     struct metric *queue_length, *running, *slots;             /* gauges, set at each scrape */
+    struct metric *prefix_blocks, *prefix_capacity;            /* the same */
     struct metric *retries, *broken_streams, *resumed_streams; /* counters */
     struct metric *rejected_full, *rejected_timeout, *rejected_unavailable;
     struct metric *_Atomic by_status[MODEL_METERS_STATUS_MAX]; /* NULL: not seen yet */

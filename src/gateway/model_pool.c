@@ -325,6 +325,8 @@ struct model_pool_state model_pool_state(struct model_pool *p)
         .queued = p->core.queue.length,
         .running = route_running(&p->core.route),
         .slots = route_slots(&p->core.route),
+        .prefix_blocks = p->prefix.held,
+        .prefix_capacity = prefix_capacity(&p->prefix),
     };
     pthread_mutex_unlock(&p->mutex);
     return state;

@@ -78,6 +78,7 @@ void model_pool_retry(struct model_pool *p, struct ticket *t);
 struct model_pool_state {
     size_t queued;
     unsigned running, slots;
+    size_t prefix_blocks, prefix_capacity; /* of the index of prompts; 0 without one */
 };
 struct model_pool_state model_pool_state(struct model_pool *p);
 
