@@ -39,7 +39,7 @@ struct conn {
     nsec started, first; /* of the answer: its first byte of body */
     char raw[RAW_MAX + 1];
     size_t raw_len, at; /* up to `at` the answer is understood */
-    bool asked, in_body, chunked;
+    bool asked, finished, in_body, chunked;
     size_t length; /* without chunks: of the body */
     char body[STREAM_BODY_MAX + 1];
     size_t body_len;
@@ -218,6 +218,7 @@ static void conn_next(struct conn *c, nsec now)
     c->started = now;
     if (now >= result.stop || (plan.hold && c->asked) ||
         (plan.requests && result.begun == plan.requests) || result.errors >= ERRORS_MOST) {
+        c->finished = true;
         result.running--;
         return;
     }
@@ -239,6 +240,10 @@ static void note(struct conn *c, nsec now)
 
 static void conn_readable(struct conn *c)
 {
+    if (c->finished) { /* the server closes it: hold() will see that */
+        (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+        return;
+    }
     ssize_t len = recv(c->fd, c->raw + c->raw_len, RAW_MAX - c->raw_len, MSG_DONTWAIT);
     enum progress progress;
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
