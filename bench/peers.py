@@ -5,6 +5,7 @@ nginx and HAProxy come from the distribution. The gateways made for models come 
 its own in .cache/peers, at the versions and hashes of bench/peers/NAME.txt (Linux, CPython 3.11 to 3.13). They run with their
 own defaults, which is prefix-aware routing for both routers; only limits below the load of the benches are raised.
 """
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -174,10 +175,22 @@ def version(name):
     return PEERS[name][1]()
 
 
-def name_list(text):
-    """Of --peers: names with commas between, "none", or all."""
-    names = list(PEERS) if text == "all" else [] if text == "none" else text.split(",")
+def prepare(names):
+    """Installs those of PyPI before anything is measured. {name: reason} of those that cannot be had."""
+    missing = {}
     for name in names:
-        if name not in PEERS:
-            raise ValueError(f"no such peer: {name}; there are {', '.join(PEERS)}")
+        try:
+            environment(name)
+        except Failure as failure:
+            missing[name] = str(failure)
+            print(f"NOT MEASURED: {name}: {failure}", flush=True)
+    return missing
+
+
+def name_list(text, known=tuple(PEERS)):
+    """Of --peers: names with commas between, "none", or "all"."""
+    names = list(known) if text == "all" else [] if text == "none" else text.split(",")
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"no such peer: {name}; there are {', '.join(known)}")
     return names
