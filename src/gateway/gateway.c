@@ -291,6 +291,8 @@ void gateway_write_metrics(struct gateway *g, struct buf *out)
         catch_up(m->prefix_inserted, state.prefix_inserted);
         catch_up(m->prefix_evicted, state.prefix_evicted);
         catch_up(m->prefix_dropped, state.prefix_dropped);
+        metric_set(m->prefix_blocks, (double)state.prefix_blocks);
+        metric_set(m->prefix_capacity, (double)state.prefix_capacity);
     }
     pthread_mutex_unlock(&g->mutex);
     metrics_write(g->options.metrics, METRICS_PROMETHEUS, out);

@@ -84,6 +84,10 @@ struct model_meters *model_meters_new(struct metrics *registry, struct str model
                        "Requests that a replica is serving");
     m->slots = plain(registry, model, METRIC_GAUGE, "fairway_slots",
                      "Concurrent requests that the ready replicas take");
+    m->prefix_blocks = plain(registry, model, METRIC_GAUGE, "fairway_prefix_index_blocks",
+                             "Blocks of prompts that the router knows a replica has");
+    m->prefix_capacity = plain(registry, model, METRIC_GAUGE, "fairway_prefix_index_capacity",
+                               "Blocks that the index of prompts has room for; 0: no index");
     m->retries = plain(registry, model, METRIC_COUNTER, "fairway_retries_total",
                        "Requests sent to another replica after one failed");
     m->broken_streams =

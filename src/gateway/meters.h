@@ -22,6 +22,7 @@ struct model_meters {
     struct metric *retries, *broken_streams, *resumed_streams; /* counters, as the next */
     struct metric *hedges, *hedges_won, *fallbacks;
     struct metric *prefix_inserted, *prefix_evicted, *prefix_dropped; /* set at each scrape */
+    struct metric *prefix_blocks, *prefix_capacity;                   /* gauges, likewise */
     struct metric *rejected_full, *rejected_timeout, *rejected_unavailable;
     struct metric *_Atomic by_status[MODEL_METERS_STATUS_MAX]; /* NULL: not seen yet */
     struct metrics *registry;

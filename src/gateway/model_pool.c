@@ -362,6 +362,8 @@ struct model_pool_state model_pool_state(struct model_pool *p)
         .prefix_inserted = p->prefix.inserted,
         .prefix_evicted = p->prefix.evicted,
         .prefix_dropped = p->prefix.dropped,
+        .prefix_blocks = p->prefix.held,
+        .prefix_capacity = prefix_capacity(&p->prefix),
     };
     pthread_mutex_unlock(&p->mutex);
     return state;

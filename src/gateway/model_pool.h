@@ -84,6 +84,7 @@ struct model_pool_state {
     size_t queued;
     unsigned running, slots;
     uint64_t prefix_inserted, prefix_evicted, prefix_dropped; /* blocks, since the start */
+    size_t prefix_blocks, prefix_capacity; /* of the index of prompts; 0 without one */
 };
 struct model_pool_state model_pool_state(struct model_pool *p);
 
