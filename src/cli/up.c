@@ -95,6 +95,12 @@ static struct usage *take_usage(void *ctx, struct arena *a, size_t *ret_count)
     return gateway_take_usage(up->gateway, a, ret_count);
 }
 
+static void add_usage(void *ctx, const struct usage *rows, size_t count)
+{
+    struct up *up = ctx;
+    gateway_add_usage(up->gateway, rows, count);
+}
+
 static bool write_request(void *ctx, struct str id, struct json_writer *w)
 {
     struct up *up = ctx;
@@ -160,6 +166,7 @@ int up_start_controller(struct up *up, int admin_listener, struct err *err)
         .publish = publish,
         .publish_keys = publish_keys,
         .take_usage = take_usage,
+        .add_usage = add_usage,
         .write_request = write_request,
         .write_load = write_load,
         .settled = up_on_settled,
@@ -255,7 +262,9 @@ static nsec grace(const struct up *up)
 static void end(struct up *up)
 {
     if (up->gateway) {
+        struct up_reporter *reporter = up->replaced ? up_reporter_start(up) : NULL;
         gateway_drain(up->gateway, grace(up));
+        up_reporter_end(reporter);
         if (up->controller)
             end_controller(up);
         gateway_free(up->gateway);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by up.c (the program), up_replace.c (one process takes over from another) and up_demo.c (the first model, and what a
+/* Shared by up.c (the program), up_replace.c (one process takes over from another), up_reporter.c (what
+ * a replaced process still uses) and up_demo.c (the first model, and what a
  * person sees meanwhile). */
 #ifndef FAIRWAY_CLI_UP_INTERNAL_H
 #define FAIRWAY_CLI_UP_INTERNAL_H
@@ -60,6 +61,11 @@ void up_listen_for_next(struct up *up);
 /* Somebody asks on up->handover_listener. True: it has taken over, and this process has only to drain. */
 bool up_hand_over(struct up *up);
 void up_replace_fini(struct up *up);
+
+/* ---- up_reporter.c ---- */
+/* What the last requests of a replaced process use goes to the controller of the one that has taken over. */
+struct up_reporter *up_reporter_start(struct up *up);
+void up_reporter_end(struct up_reporter *r); /* with what is left; may be NULL */
 
 /* ---- up_demo.c ---- */
 /* Applies the model `chat` from options->demo and shows its way to readiness. */

@@ -186,6 +186,7 @@ static const struct {
     {STR("GET"), STR("/v1/events/"), false, get_events},
     {STR("GET"), STR("/v1/logs/"), false, admin_get_log},
     {STR("GET"), STR("/v1/usage"), true, admin_get_usage},
+    {STR("POST"), STR("/v1/usage"), true, admin_post_usage},
     {STR("GET"), STR("/v1/load"), true, admin_get_load},
     {STR("GET"), STR("/v1/requests/"), false, admin_get_request},
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},

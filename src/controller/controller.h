@@ -42,6 +42,8 @@ struct controller_options {
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
     /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
     struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
+    /* Rows that another process used, which count here too. */
+    void (*add_usage)(void *ctx, const struct usage *rows, size_t count);
     /* Members of an object: what happened to a request (false: not known); what waits and runs, and the newest requests. */
     bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
     void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "core/limit/calendar.h"
 #include "gateway/ledger.h"
 #include "gateway/meters.h"
 #include "gateway/tenants.h"
@@ -225,6 +226,27 @@ struct ledger *gateway_ledger(struct gateway *g)
 struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count)
 {
     return ledger_take(&g->ledger, a, ret_count);
+}
+
+static void add_row(struct gateway *g, const struct usage *row)
+{
+    struct tenant *tenant = tenants_get(&g->tenants, row->tenant, g->routes->used);
+    const struct limit_usage usage = {
+        .day = row->day,
+        .month = calendar_month(calendar_day_start(row->day)),
+        .day_tokens = (uint64_t)(row->input_tokens + row->output_tokens),
+        .day_spend = (uint64_t)row->cost,
+        .month_spend = (uint64_t)row->cost,
+    };
+    tenant_add_usage(tenant, &usage);
+}
+
+void gateway_add_usage(struct gateway *g, const struct usage *rows, size_t count)
+{
+    pthread_mutex_lock(&g->mutex);
+    for (size_t i = 0; i < count; i++)
+        add_row(g, &rows[i]);
+    pthread_mutex_unlock(&g->mutex);
 }
 
 /* ---- records ---- */

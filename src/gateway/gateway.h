@@ -6,7 +6,7 @@
  * pool is a core state machine behind one mutex (model_pool.h); names are resolved in an immutable table (table.h).
  *
  * Ownership: the gateway owns everything but the metrics registry, which must outlive it.
- * Thread rule: gateway_set_routes, gateway_set_keys and gateway_hurry from any thread; the rest from the one that started it.
+ * Thread rule: gateway_set_routes, gateway_set_keys, gateway_add_usage and gateway_hurry from any thread; the rest from the one that started it.
  */
 #ifndef FAIRWAY_GATEWAY_H
 #define FAIRWAY_GATEWAY_H
@@ -69,6 +69,9 @@ void gateway_write_load(struct gateway *g, struct json_writer *w);
 
 /* What was used since the last call, as rows in the arena (gateway/ledger.h). */
 struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count);
+
+/* Another process used them: they count under the limits of days and months. After the first routes. */
+void gateway_add_usage(struct gateway *g, const struct usage *rows, size_t count);
 
 /*
  * Accepts nothing new, lets running requests end for at most `grace`, then cuts them. Returns when all workers have ended.
