@@ -17,18 +17,21 @@ static uint64_t taken(const struct http1 *c)
     return c->written - stream_untaken(c->conn.stream);
 }
 
-/* True when the peer has taken bytes since the last look. */
+/* True when the peer has taken bytes since the last look, or this is the first one. */
 static bool check_progress(struct http1 *c)
 {
-    bool moved = taken(c) != c->taken_at_check;
+    bool moved = !c->looked || taken(c) != c->taken_at_check;
     c->taken_at_check = taken(c);
+    c->looked = true;
     return moved;
 }
 
+/* To look costs a system call, and nearly all writes are gone at once: the first look comes later, if something is still there then.
+ * The timer goes on meanwhile, for the next write. */
 static void watch_write(struct http1 *c)
 {
-    c->taken_at_check = taken(c);
-    set_timer(c, c->conn.server->options.limits.write_timeout);
+    c->looked = false;
+    set_timer(c, c->conn.server->options.limits.write_timeout / FIRST_LOOK_SHARE);
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -370,13 +373,10 @@ static void on_drained(void *ctx)
         c->stuffed = false;
         set_timer(c, c->conn.server->options.limits.idle_timeout);
         parse(c);
-    } else if (c->state == HTTP1_BUSY) {
-        loop_timer_stop(&c->timer);
-        if (c->exchange->over_high_water) {
-            c->exchange->over_high_water = false;
-            if (service->writable)
-                service->writable(service->ctx, c->exchange);
-        }
+    } else if (c->state == HTTP1_BUSY && c->exchange->over_high_water) {
+        c->exchange->over_high_water = false;
+        if (service->writable)
+            service->writable(service->ctx, c->exchange);
     }
 }
 

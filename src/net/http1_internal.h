@@ -6,7 +6,11 @@
 #include "net/chunked.h"
 #include "net/http_server_internal.h"
 
-enum { BLANK_LINES_MAX = 8 /* CRLFs before a request line (RFC 9112 2.2) */ };
+enum {
+    BLANK_LINES_MAX = 8, /* CRLFs before a request line (RFC 9112 2.2) */
+    FIRST_LOOK_SHARE =
+        16, /* whether a peer takes bytes is first looked at after this part of write_timeout */
+};
 
 enum http1_state {
     HTTP1_HEAD, /* waits for a request, or for the rest of its head */
@@ -29,6 +33,7 @@ struct http1 {
     uint64_t taken_at_check; /* of those, how many were gone when the timer last looked */
     struct mail resume;      /* deferred: go on with `in` */
     bool resume_pending, parsing, closed, reading;
+    bool looked;  /* taken_at_check is known */
     bool stuffed; /* it does not read its answers: no further request is read until it does */
 };
 
