@@ -295,14 +295,25 @@ static bool is_stuffed(struct http1 *c)
     return true;
 }
 
+/* Goes on after the loop has looked at the other connections. */
+static void yield(struct http1 *c)
+{
+    if (!c->resume_pending)
+        loop_post(c->conn.server->loop, &c->resume);
+    c->resume_pending = true;
+}
+
 /* Parses as far as it goes; returns how many bytes were used. */
 static size_t consume(struct http1 *c, struct str bytes)
 {
     size_t used = 0;
+    int requests = 0;
     while (used < bytes.len && !c->closed) {
         struct str rest = str_sub(bytes, used, bytes.len);
         size_t step = 0;
-        if (c->state == HTTP1_HEAD && !is_stuffed(c))
+        if (c->state == HTTP1_HEAD && requests++ == TURN_REQUESTS_MAX)
+            yield(c);
+        else if (c->state == HTTP1_HEAD && !is_stuffed(c))
             step = read_head(c, rest);
         else if (c->state == HTTP1_BODY)
             step = read_body(c, rest);
@@ -331,7 +342,7 @@ static bool parse_bytes(struct http1 *c, struct str bytes, size_t *ret_used)
 /* While a request runs or answers pile up, what follows waits in the kernel once we hold a head's worth of it. */
 static void bound_reading(struct http1 *c)
 {
-    bool waits = c->state == HTTP1_BUSY || c->stuffed;
+    bool waits = c->state == HTTP1_BUSY || c->stuffed || c->resume_pending;
     set_reading(c, !waits || c->in.len < c->conn.server->options.limits.head_max);
 }
 

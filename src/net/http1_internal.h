@@ -7,6 +7,7 @@
 #include "net/http_server_internal.h"
 
 enum {
+    TURN_REQUESTS_MAX = 16, /* of one connection, before it is the others' turn */
     BLANK_LINES_MAX = 8, /* CRLFs before a request line (RFC 9112 2.2) */
     FIRST_LOOK_SHARE =
         16, /* whether a peer takes bytes is first looked at after this part of write_timeout */
