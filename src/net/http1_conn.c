@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP/1.x connection of a server: bytes to requests, limits and time-outs. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/http1_internal.h"
 
@@ -303,6 +304,13 @@ static void yield(struct http1 *c)
     c->resume_pending = true;
 }
 
+/* Has it had its part of the loop's turn, after so many requests? The first is free. */
+static bool turn_is_over(const struct http1 *c, int requests)
+{
+    return requests == TURN_REQUESTS_MAX ||
+           (requests > 0 && clock_now() - loop_now(c->conn.server->loop) > TURN_TIME_MAX);
+}
+
 /* Parses as far as it goes; returns how many bytes were used. */
 static size_t consume(struct http1 *c, struct str bytes)
 {
@@ -311,7 +319,7 @@ static size_t consume(struct http1 *c, struct str bytes)
     while (used < bytes.len && !c->closed) {
         struct str rest = str_sub(bytes, used, bytes.len);
         size_t step = 0;
-        if (c->state == HTTP1_HEAD && requests++ == TURN_REQUESTS_MAX)
+        if (c->state == HTTP1_HEAD && turn_is_over(c, requests++))
             yield(c);
         else if (c->state == HTTP1_HEAD && !is_stuffed(c))
             step = read_head(c, rest);

@@ -7,11 +7,15 @@
 #include "net/http_server_internal.h"
 
 enum {
-    TURN_REQUESTS_MAX = 16, /* of one connection, before it is the others' turn */
+    TURN_REQUESTS_MAX =
+        16,              /* of one connection, before it is the others' turn; see TURN_TIME_MAX */
     BLANK_LINES_MAX = 8, /* CRLFs before a request line (RFC 9112 2.2) */
     FIRST_LOOK_SHARE =
         16, /* whether a peer takes bytes is first looked at after this part of write_timeout */
 };
+
+/* Nor does it begin another one when the turn is as old as that. */
+#define TURN_TIME_MAX (NSEC_PER_MSEC / 5)
 
 enum http1_state {
     HTTP1_HEAD, /* waits for a request, or for the rest of its head */
