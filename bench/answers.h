@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+/* STREAM_EVENTS: of a stream at most, and of one whose request does not say. */
 enum { STREAM_EVENTS = 64, STREAM_BODY_MAX = 16 * 1024, EVENT_MAX = 256 };
 
 static const char plain_answer[] =
@@ -23,16 +24,16 @@ static const char plain_answer[] =
 
 static_assert(sizeof(plain_answer) - 1 == 575);
 
-/* Event number i of a stream; the last one brings the end with it. Returns its length. */
-static inline size_t stream_event(unsigned i, char text[EVENT_MAX])
+/* Event number i of `count`; the last one brings the stream's end with it. Returns its length. */
+static inline size_t stream_event(unsigned i, unsigned count, char text[EVENT_MAX])
 {
-    int len = snprintf(text, EVENT_MAX,
-                       "data: {\"id\":\"chatcmpl-5f0c2b7e9a1d4c3f8b6e\",\"object\":"
-                       "\"chat.completion.chunk\",\"created\":1767225600,\"model\":\"bench\","
-                       "\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word%u\"},"
-                       "\"finish_reason\":%s}]}\n\n%s",
-                       i, i + 1 < STREAM_EVENTS ? "null" : "\"stop\"",
-                       i + 1 < STREAM_EVENTS ? "" : "data: [DONE]\n\n");
+    int len =
+        snprintf(text, EVENT_MAX,
+                 "data: {\"id\":\"chatcmpl-5f0c2b7e9a1d4c3f8b6e\",\"object\":"
+                 "\"chat.completion.chunk\",\"created\":1767225600,\"model\":\"bench\","
+                 "\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word%u\"},"
+                 "\"finish_reason\":%s}]}\n\n%s",
+                 i, i + 1 < count ? "null" : "\"stop\"", i + 1 < count ? "" : "data: [DONE]\n\n");
     return (size_t)len;
 }
 

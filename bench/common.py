@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -42,6 +43,13 @@ def describe(facts):
 def first_line(*command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     return (done.stdout + done.stderr).strip().splitlines()[0]
+
+
+def raise_file_limit():
+    """Of this process and its children, as far as it may. Returns what it is now."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 # ---- processes ----
@@ -111,6 +119,14 @@ class Server:
     def rss_mb(self):
         pages = sum(int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids())
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def pss_mb(self):
+        """Pages that processes share count once."""
+        total = 0
+        for pid in self.pids():
+            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += int(re.search(r"^Pss: +(\d+)", rollup, re.MULTILINE).group(1))
+        return total * 1024 / 1e6
 
     def __enter__(self):
         return self

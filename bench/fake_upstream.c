@@ -4,9 +4,10 @@
  *
  *   fake_upstream --port N
  *
- * Answers every request with the texts of answers.h: a body whose beginning has "stream":true with a stream of 64 events,
- * one send each, "pace_us":N microseconds apart (without it: back to back). One request at a time per connection, with
- * Content-Length. Ends by itself after an hour.
+ * Answers chat completions with the texts of answers.h: a body whose beginning has "stream":true with a stream of
+ * "events":N (64), one send each, "pace_us":N microseconds apart (0: back to back). GET /ready, /health and /v1/models say
+ * that it is well and serves "bench"; anything else that a gateway may ask its workers gets 404, and no HTTP/1 (a preface of
+ * HTTP/2) the connection's end. One request at a time per connection, with Content-Length. Ends by itself after an hour.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,8 +31,8 @@ struct conn {
     int fd;
     char seen[SEEN_MAX + 1];
     size_t seen_len;
-    size_t received, wanted; /* bytes of this request; wanted is 0 until its head is complete */
-    unsigned next_event;
+    size_t received, wanted;     /* bytes of this request; wanted is 0 until its head is complete */
+    unsigned next_event, events; /* of the stream */
     nsec pace, due;
     struct list paced; /* while a stream goes on, by due */
 };
@@ -60,14 +61,26 @@ static bool conn_send(struct conn *c, const char *text, size_t len)
 
 /* ---- answers ---- */
 
-static bool answer_plain(struct conn *c, const char *body)
+static bool answer_plain(struct conn *c, const char *status, const char *body)
 {
     char text[1024];
     int len = snprintf(text, sizeof(text),
-                       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                       "HTTP/1.1 %s\r\nContent-Type: application/json\r\n"
                        "Content-Length: %zu\r\n\r\n%s",
-                       strlen(body), body);
+                       status, strlen(body), body);
     return conn_send(c, text, (size_t)len);
+}
+
+/* Gateways ask whether a worker is well and what it serves, and how else they might speak to it (404). */
+static bool answer_probe(struct conn *c)
+{
+    if (strncmp(c->seen, "GET /ready ", 11) == 0 || strncmp(c->seen, "GET /health ", 12) == 0)
+        return answer_plain(c, "200 OK", "{\"status\":\"ready\"}");
+    if (strncmp(c->seen, "GET /v1/models ", 15) == 0)
+        return answer_plain(c, "200 OK",
+                            "{\"object\":\"list\",\"data\":[{\"id\":\"bench\",\"object\":"
+                            "\"model\",\"created\":1767225600,\"owned_by\":\"bench\"}]}");
+    return answer_plain(c, "404 Not Found", "{\"error\":{\"message\":\"not here\"}}");
 }
 
 /* One event as one chunk in one send; the head goes with the first, the last chunk with the last. */
@@ -77,9 +90,9 @@ static bool send_event(struct conn *c)
                                "Transfer-Encoding: chunked\r\n\r\n";
     unsigned i = c->next_event++;
     char event[EVENT_MAX], text[EVENT_MAX + 256];
-    size_t event_len = stream_event(i, event);
+    size_t event_len = stream_event(i, c->events, event);
     int len = snprintf(text, sizeof(text), "%s%zx\r\n%.*s\r\n%s", i == 0 ? head : "", event_len,
-                       (int)event_len, event, c->next_event == STREAM_EVENTS ? "0\r\n\r\n" : "");
+                       (int)event_len, event, c->next_event == c->events ? "0\r\n\r\n" : "");
     return conn_send(c, text, (size_t)len);
 }
 
@@ -93,14 +106,22 @@ static void schedule(struct conn *c, nsec now)
     list_insert_before(where, &c->paced);
 }
 
-static bool start_stream(struct conn *c, const char *pace)
+/* A number of the body, or what stands in for it. */
+static long member(const char *body, const char *key, long otherwise)
+{
+    const char *at = strstr(body, key);
+    return at ? strtol(at + strlen(key), NULL, 10) : otherwise;
+}
+
+static bool start_stream(struct conn *c, const char *body)
 {
     c->next_event = 0;
-    c->pace = pace ? strtol(pace, NULL, 10) * NSEC_PER_USEC : 0;
+    c->events = (unsigned)MIN(MAX(member(body, "\"events\":", STREAM_EVENTS), 1), STREAM_EVENTS);
+    c->pace = member(body, "\"pace_us\":", 0) * NSEC_PER_USEC;
     do {
         if (!send_event(c))
             return false;
-    } while (c->pace == 0 && c->next_event < STREAM_EVENTS);
+    } while (c->pace == 0 && c->next_event < c->events);
     if (c->pace > 0)
         schedule(c, clock_now());
     return true;
@@ -115,20 +136,18 @@ static void send_due(nsec now)
         list_remove(&c->paced);
         if (!send_event(c))
             conn_close(c);
-        else if (c->next_event < STREAM_EVENTS)
+        else if (c->next_event < c->events)
             schedule(c, now);
     }
 }
 
 static bool answer(struct conn *c, const char *body)
 {
-    static const char pace_key[] = "\"pace_us\":";
-    if (strncmp(c->seen, "GET /ready", 10) == 0)
-        return answer_plain(c, "{\"status\":\"ready\"}");
+    if (strncmp(c->seen, "POST /v1/chat/completions ", 26) != 0)
+        return answer_probe(c);
     if (!strstr(body, "\"stream\":true"))
-        return answer_plain(c, plain_answer);
-    const char *pace = strstr(body, pace_key);
-    return start_stream(c, pace ? pace + sizeof(pace_key) - 1 : NULL);
+        return answer_plain(c, "200 OK", plain_answer);
+    return start_stream(c, body);
 }
 
 /* ---- requests ---- */

@@ -3,11 +3,16 @@
  * Loads a server and checks every answer, for bench/gateway: one thread on raw epoll, closed loop (a connection sends its
  * next request when it has the whole answer), every latency kept, so that percentiles are exact.
  *
- *   loader --port N [--connections N] [--seconds N] [--requests N] [--key KEY] [--prompt BYTES] [--stream PACE_US]
+ *   loader --port N [--connections N] [--seconds N] [--requests N] [--key KEY] [--prompt BYTES]
+ *          [--stream PACE_US [--events N]] [--ramp SECONDS] [--hold] [--rewritten] [--patience SECONDS]
  *
  * Ends after --seconds (2) or --requests, whichever comes first, and prints one JSON object. --stream asks for a stream
- * whose events are PACE_US microseconds apart (0: back to back). An answer is right if, without its chunking, it is the
- * text of answers.h; the connection of a wrong one is made anew.
+ * of --events (64) that are PACE_US microseconds apart (0: back to back). --ramp spreads the connections' first requests
+ * over that time. --hold: each connection has one answer and is then kept open and idle; when all are, "held" is printed,
+ * and at the end of stdin they are counted that the server has not closed. No answer for --patience (30) is an error.
+ *
+ * An answer is right if, without its chunking, it is the text of answers.h; the connection of a wrong one is made anew.
+ * --rewritten is for servers that write the JSON anew: there the texts of "content", one after another, must be those.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,8 +30,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { RAW_MAX = 2 * STREAM_BODY_MAX, HEAD_MAX = 4096, CONNECTIONS_MAX = 4096 };
-enum { ERRORS_MOST = 100, PATIENCE_SECONDS = 30 };
+enum { RAW_MAX = 2 * STREAM_BODY_MAX, HEAD_MAX = 4096, CONNECTIONS_MAX = 16384 };
+enum { ERRORS_MOST = 100 };
 
 struct conn {
     int fd;
@@ -34,9 +39,9 @@ struct conn {
     nsec started, first; /* of the answer: its first byte of body */
     char raw[RAW_MAX + 1];
     size_t raw_len, at; /* up to `at` the answer is understood */
-    bool in_body, chunked;
+    bool asked, finished, in_body, chunked;
     size_t length; /* without chunks: of the body */
-    char body[STREAM_BODY_MAX];
+    char body[STREAM_BODY_MAX + 1];
     size_t body_len;
 };
 
@@ -45,20 +50,23 @@ enum progress { MORE, WHOLE, WRONG };
 static struct {
     uint16_t port;
     unsigned connections;
-    double seconds;
+    double seconds, ramp;
+    int patience;      /* s */
     uint64_t requests; /* 0: no limit */
+    unsigned events;   /* of a stream */
+    bool hold, rewritten;
     char *request;
     size_t request_len;
-    char expected[STREAM_BODY_MAX];
+    char expected[STREAM_BODY_MAX + 1];
     size_t expected_len;
-} plan = {.connections = 1, .seconds = 2};
+} plan = {.connections = 1, .seconds = 2, .patience = 30, .events = STREAM_EVENTS};
 
 static struct {
     nsec *latencies, *firsts;
     size_t count, capacity;
     uint64_t begun, errors;
-    unsigned running;
-    nsec started, stop, ended;
+    unsigned running, still_open;
+    nsec started, last_event, stop, ended;
     char first_error[256];
 } result;
 
@@ -99,7 +107,7 @@ static enum progress read_head(struct conn *c)
 
 static bool keep(struct conn *c, size_t from, size_t len)
 {
-    if (len > sizeof(c->body) - c->body_len)
+    if (len > STREAM_BODY_MAX - c->body_len)
         return false;
     memcpy(c->body + c->body_len, c->raw + from, len);
     c->body_len += len;
@@ -116,7 +124,7 @@ static enum progress read_chunks(struct conn *c)
         if (!end)
             return MORE;
         size_t size = strtoul(line, &digits, 16), from = (size_t)(end - c->raw) + 2;
-        if (digits != end || size > sizeof(c->body))
+        if (digits != end || size > STREAM_BODY_MAX)
             return wrong(c, "bad chunk");
         if (c->raw_len < from + size + 2)
             return MORE;
@@ -137,6 +145,22 @@ static enum progress read_plain(struct conn *c)
     return WHOLE;
 }
 
+/* Keeps of an answer only the strings of "content", which have no escapes. Returns their length. */
+static size_t only_content(char *text, size_t len)
+{
+    static const char key[] = "\"content\":\"";
+    size_t kept = 0;
+    text[len] = 0;
+    for (char *from = text; (from = strstr(from, key));) {
+        from += sizeof(key) - 1;
+        size_t run = strcspn(from, "\"");
+        memmove(text + kept, from, run);
+        kept += run;
+        from += run;
+    }
+    return kept;
+}
+
 static enum progress read_answer(struct conn *c)
 {
     enum progress progress = c->in_body ? MORE : read_head(c);
@@ -144,6 +168,8 @@ static enum progress read_answer(struct conn *c)
         progress = c->chunked ? read_chunks(c) : read_plain(c);
     if (progress != WHOLE)
         return progress;
+    if (plan.rewritten)
+        c->body_len = only_content(c->body, c->body_len);
     if (c->body_len != plan.expected_len || memcmp(c->body, plan.expected, c->body_len) != 0)
         return wrong(c, "another answer");
     return WHOLE;
@@ -190,12 +216,14 @@ static void conn_next(struct conn *c, nsec now)
     c->in_body = false;
     c->first = 0;
     c->started = now;
-    if (now >= result.stop || (plan.requests && result.begun == plan.requests) ||
-        result.errors >= ERRORS_MOST) {
+    if (now >= result.stop || (plan.hold && c->asked) ||
+        (plan.requests && result.begun == plan.requests) || result.errors >= ERRORS_MOST) {
+        c->finished = true;
         result.running--;
         return;
     }
     result.begun++;
+    c->asked = true;
     conn_write(c);
 }
 
@@ -212,6 +240,10 @@ static void note(struct conn *c, nsec now)
 
 static void conn_readable(struct conn *c)
 {
+    if (c->finished) { /* the server closes it: hold() will see that */
+        (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+        return;
+    }
     ssize_t len = recv(c->fd, c->raw + c->raw_len, RAW_MAX - c->raw_len, MSG_DONTWAIT);
     enum progress progress;
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
@@ -237,32 +269,71 @@ static void conn_readable(struct conn *c)
 
 /* ---- the run ---- */
 
+/* Starts the connections that are due. Returns the milliseconds until the next one is. */
+static int start_due(struct conn *conns, unsigned *started)
+{
+    for (; *started < plan.connections; (*started)++) {
+        double share = (double)*started / plan.connections;
+        nsec now = clock_now(),
+             due = result.started + (nsec)(share * plan.ramp * (double)NSEC_PER_SEC);
+        if (due > now)
+            return (int)((due - now) / NSEC_PER_MSEC) + 1;
+        conn_next(&conns[*started], now);
+    }
+    return plan.patience * 1000;
+}
+
+static void take_events(int timeout_ms)
+{
+    struct epoll_event events[256];
+    int count = epoll_wait(epoll_fd, events, ARRAY_LEN(events), timeout_ms);
+    for (int i = 0; i < count; i++) {
+        if (events[i].events & EPOLLOUT)
+            conn_write(events[i].data.ptr);
+        if (events[i].events & ~(uint32_t)EPOLLOUT)
+            conn_readable(events[i].data.ptr);
+        result.last_event = clock_now();
+    }
+}
+
+static bool is_stuck(void)
+{
+    nsec now = clock_now(), patience = SEC(plan.patience);
+    return now > result.last_event + patience || now > result.stop + patience;
+}
+
+/* Until the one who started us has seen enough. */
+static void hold(struct conn *conns)
+{
+    char c;
+    puts("held");
+    fflush(stdout);
+    while (read(STDIN_FILENO, &c, 1) > 0)
+        ;
+    for (unsigned i = 0; i < plan.connections; i++)
+        result.still_open += recv(conns[i].fd, &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 static void run(void)
 {
     struct conn *conns = mem_array(plan.connections, sizeof(struct conn));
-    struct epoll_event events[256];
+    unsigned started = 0;
     for (unsigned i = 0; i < plan.connections; i++)
         conn_connect(&conns[i]);
-    result.started = clock_now();
+    result.started = result.last_event = clock_now();
     result.stop = result.started + (nsec)(plan.seconds * (double)NSEC_PER_SEC);
     result.running = plan.connections;
-    for (unsigned i = 0; i < plan.connections; i++)
-        conn_next(&conns[i], clock_now());
     while (result.running > 0) {
-        int count = epoll_wait(epoll_fd, events, ARRAY_LEN(events), PATIENCE_SECONDS * 1000);
-        if (count == 0 || clock_now() > result.stop + SEC(PATIENCE_SECONDS)) {
+        take_events(start_due(conns, &started));
+        if (is_stuck()) {
             result.errors += result.running;
             snprintf(result.first_error, sizeof(result.first_error), "no answer");
             break;
         }
-        for (int i = 0; i < count; i++) {
-            if (events[i].events & EPOLLOUT)
-                conn_write(events[i].data.ptr);
-            if (events[i].events & ~(uint32_t)EPOLLOUT)
-                conn_readable(events[i].data.ptr);
-        }
     }
     result.ended = clock_now();
+    if (plan.hold)
+        hold(conns);
     mem_free(conns);
 }
 
@@ -289,10 +360,10 @@ static void report(void)
             *c = ' ';
     printf("{\"answers\":%zu,\"errors\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,"
            "\"p50_us\":%.1f,\"p99_us\":%.1f,\"first_p50_us\":%.1f,\"first_p99_us\":%.1f,"
-           "\"first_error\":\"%s\"}\n",
+           "\"still_open\":%u,\"first_error\":\"%s\"}\n",
            result.count, (unsigned long long)result.errors, seconds, (double)result.count / seconds,
            percentile_us(result.latencies, 0.5), percentile_us(result.latencies, 0.99),
-           percentile_us(result.firsts, 0.5), percentile_us(result.firsts, 0.99),
+           percentile_us(result.firsts, 0.5), percentile_us(result.firsts, 0.99), result.still_open,
            result.first_error);
 }
 
@@ -302,11 +373,12 @@ static void report(void)
 static void make_request(const char *key, size_t prompt_len, const char *pace)
 {
     size_t size = prompt_len + 1024;
-    char *prompt = mem_alloc(prompt_len + 1), *body = mem_alloc(size), stream[64] = "";
+    char *prompt = mem_alloc(prompt_len + 1), *body = mem_alloc(size), stream[96] = "";
     for (size_t i = 0; i < prompt_len; i++)
         prompt[i] = i % 7 == 6 ? ' ' : (char)('a' + i % 26);
     if (pace)
-        snprintf(stream, sizeof(stream), ",\"stream\":true,\"pace_us\":%.20s", pace);
+        snprintf(stream, sizeof(stream), ",\"stream\":true,\"pace_us\":%.20s,\"events\":%u", pace,
+                 plan.events);
     snprintf(body, size,
              "{\"model\":\"bench\"%s,\"max_tokens\":64,\"messages\":[{\"role\":\"user\","
              "\"content\":\"%s\"}]}",
@@ -320,22 +392,36 @@ static void make_request(const char *key, size_t prompt_len, const char *pace)
         plan.port, key, strlen(body), body);
     mem_free(prompt);
     mem_free(body);
-    if (!pace) {
+}
+
+static void make_expected(bool is_stream)
+{
+    if (!is_stream) {
         plan.expected_len = sizeof(plain_answer) - 1;
         memcpy(plan.expected, plain_answer, plan.expected_len);
-        return;
     }
-    for (unsigned i = 0; i < STREAM_EVENTS; i++)
-        plan.expected_len += stream_event(i, plan.expected + plan.expected_len);
+    for (unsigned i = 0; is_stream && i < plan.events; i++)
+        plan.expected_len += stream_event(i, plan.events, plan.expected + plan.expected_len);
+    if (plan.rewritten)
+        plan.expected_len = only_content(plan.expected, plan.expected_len);
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},    {"connections", required_argument, NULL, 'c'},
-        {"seconds", required_argument, NULL, 't'}, {"requests", required_argument, NULL, 'n'},
-        {"key", required_argument, NULL, 'k'},     {"prompt", required_argument, NULL, 'b'},
-        {"stream", required_argument, NULL, 's'},  {0},
+        {"port", required_argument, NULL, 'p'},
+        {"connections", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 't'},
+        {"requests", required_argument, NULL, 'n'},
+        {"key", required_argument, NULL, 'k'},
+        {"prompt", required_argument, NULL, 'b'},
+        {"stream", required_argument, NULL, 's'},
+        {"events", required_argument, NULL, 'e'},
+        {"ramp", required_argument, NULL, 'r'},
+        {"hold", no_argument, NULL, 'h'},
+        {"rewritten", no_argument, NULL, 'w'},
+        {"patience", required_argument, NULL, 'i'},
+        {0},
     };
     const char *key = "none", *pace = NULL;
     size_t prompt_len = 100;
@@ -362,6 +448,21 @@ int main(int argc, char **argv)
         case 's':
             pace = optarg;
             break;
+        case 'e':
+            plan.events = (unsigned)atoi(optarg);
+            break;
+        case 'r':
+            plan.ramp = atof(optarg);
+            break;
+        case 'h':
+            plan.hold = true;
+            break;
+        case 'w':
+            plan.rewritten = true;
+            break;
+        case 'i':
+            plan.patience = atoi(optarg);
+            break;
         default:
             return 2;
         }
@@ -370,8 +471,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "loader: --port N and --connections 1 to %d\n", CONNECTIONS_MAX);
         return 2;
     }
+    if (plan.events == 0 || plan.events > STREAM_EVENTS) {
+        fprintf(stderr, "loader: --events 1 to %d\n", STREAM_EVENTS);
+        return 2;
+    }
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     make_request(key, prompt_len, pace);
+    make_expected(pace != NULL);
     run();
     report();
     return result.errors > 0;

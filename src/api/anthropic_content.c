@@ -33,22 +33,22 @@ static struct str inner(const struct json *text)
     return str_sub(text->raw, 1, text->raw.len - 1);
 }
 
-static int refuse_block(struct anthropic_reader *r, const struct json *block)
+static int refuse_block(struct translator *r, const struct json *block)
 {
     struct str type = block_type(block);
     if (!type.ptr)
-        return anthropic_refuse(r, "a content block must be an object with a 'type'");
-    return anthropic_refuse(r, "a block of type '%.*s' is not supported here",
+        return translate_refuse(r, "a content block must be an object with a 'type'");
+    return translate_refuse(r, "a block of type '%.*s' is not supported here",
                             (int)MIN(type.len, (size_t)64), type.ptr);
 }
 
 /* ---- texts and images ---- */
 
-static int write_text_part(struct anthropic_reader *r, const struct json *block)
+static int write_text_part(struct translator *r, const struct json *block)
 {
     static const char *const known[] = {"type", "text", "cache_control", NULL};
     const struct json *text;
-    int error = anthropic_text(r, block, "text", &text);
+    int error = translate_text(r, block, "text", &text);
     if (error)
         return error;
     json_object(&r->w);
@@ -56,16 +56,16 @@ static int write_text_part(struct anthropic_reader *r, const struct json *block)
     json_key(&r->w, STR("text"));
     json_raw(&r->w, text->raw);
     json_end(&r->w);
-    return anthropic_only(r, block, known);
+    return translate_only(r, block, known);
 }
 
-static int write_data_url(struct anthropic_reader *r, const struct json *source)
+static int write_data_url(struct translator *r, const struct json *source)
 {
     const struct json *media, *data;
     struct buf *out = r->w.out;
-    int error = anthropic_text(r, source, "media_type", &media);
+    int error = translate_text(r, source, "media_type", &media);
     if (!error)
-        error = anthropic_text(r, source, "data", &data);
+        error = translate_text(r, source, "data", &data);
     if (error)
         return error;
     struct buf url; /* once more in memory, so that the writer keeps its commas */
@@ -82,13 +82,13 @@ static int write_data_url(struct anthropic_reader *r, const struct json *source)
     return 0;
 }
 
-static int write_image_part(struct anthropic_reader *r, const struct json *block)
+static int write_image_part(struct translator *r, const struct json *block)
 {
     static const char *const known[] = {"type", "source", "cache_control", NULL};
-    const struct json *source = anthropic_given(block, "source"), *url;
+    const struct json *source = translate_given(block, "source"), *url;
     int error = 0;
     if (!is_of(source, "base64") && !is_of(source, "url"))
-        return anthropic_refuse(r, "the source of an image must be of type 'base64' or 'url'");
+        return translate_refuse(r, "the source of an image must be of type 'base64' or 'url'");
     json_object(&r->w);
     json_member_str(&r->w, STR("type"), STR("image_url"));
     json_key(&r->w, STR("image_url"));
@@ -96,23 +96,23 @@ static int write_image_part(struct anthropic_reader *r, const struct json *block
     json_key(&r->w, STR("url"));
     if (is_of(source, "base64"))
         error = write_data_url(r, source);
-    else if (!(error = anthropic_text(r, source, "url", &url)))
+    else if (!(error = translate_text(r, source, "url", &url)))
         json_raw(&r->w, url->raw);
     if (error)
         return error;
     json_end(&r->w);
     json_end(&r->w);
-    return anthropic_only(r, block, known);
+    return translate_only(r, block, known);
 }
 
 /* `name`: place of its blocks, "messages[1].content". */
-static int write_parts(struct anthropic_reader *r, const char *name, const struct run *run)
+static int write_parts(struct translator *r, const char *name, const struct run *run)
 {
     size_t index = run->index;
     int error = 0;
     json_array(&r->w);
     for (const struct json *block = run->first; block != run->end && !error; block = block->next) {
-        anthropic_at(r, "%s[%zu]", name, index++);
+        translate_at(r, "%s[%zu]", name, index++);
         if (is_of(block, "text"))
             error = write_text_part(r, block);
         else if (is_of(block, "image"))
@@ -126,7 +126,7 @@ static int write_parts(struct anthropic_reader *r, const char *name, const struc
 }
 
 /* One text alone is a string: every chat template takes that. */
-static int write_run(struct anthropic_reader *r, const char *name, const struct run *run)
+static int write_run(struct translator *r, const char *name, const struct run *run)
 {
     static const char *const known[] = {"type", "text", "cache_control", NULL};
     const struct json *only = NULL, *text;
@@ -139,20 +139,20 @@ static int write_run(struct anthropic_reader *r, const char *name, const struct 
     json_key(&r->w, STR("content"));
     if (count != 1 || !is_of(only, "text"))
         return write_parts(r, name, run);
-    int error = anthropic_text(r, only, "text", &text);
+    int error = translate_text(r, only, "text", &text);
     if (error)
         return error;
     json_raw(&r->w, text->raw);
-    return anthropic_only(r, only, known);
+    return translate_only(r, only, known);
 }
 
 /* A string, or an array of blocks. */
-static int write_content(struct anthropic_reader *r, const char *name, const struct json *content)
+static int write_content(struct translator *r, const char *name, const struct json *content)
 {
     if (content && content->type == JSON_ARRAY)
         return write_run(r, name, &(struct run){.first = content->first});
     if (!content || content->type != JSON_STRING)
-        return anthropic_refuse(r, "expected a string or an array of blocks");
+        return translate_refuse(r, "expected a string or an array of blocks");
     json_key(&r->w, STR("content"));
     json_raw(&r->w, content->raw);
     return 0;
@@ -161,18 +161,18 @@ static int write_content(struct anthropic_reader *r, const char *name, const str
 /* ---- the user's messages ---- */
 
 /* OpenAI has no place for is_error: a word before the text says it. */
-static int write_failed_result(struct anthropic_reader *r, const struct json *content)
+static int write_failed_result(struct translator *r, const struct json *content)
 {
     struct str text = STR("\"\"");
     if (content && content->type == JSON_STRING)
         text = content->raw;
     else if (content && content->type == JSON_ARRAY && content->count == 1 &&
-             is_of(content->first, "text") && anthropic_given(content->first, "text"))
-        text = anthropic_given(content->first, "text")->raw;
+             is_of(content->first, "text") && translate_given(content->first, "text"))
+        text = translate_given(content->first, "text")->raw;
     else if (content && content->type == JSON_ARRAY && content->count)
-        return anthropic_refuse(r, "a result with 'is_error' must be one text");
+        return translate_refuse(r, "a result with 'is_error' must be one text");
     if (text.len < 2 || text.ptr[0] != '"')
-        return anthropic_refuse(r, "expected a string or an array of blocks");
+        return translate_refuse(r, "expected a string or an array of blocks");
     struct buf marked;
     buf_init(&marked, text.len + 16);
     buf_put(&marked, STR("\"Error: "));
@@ -183,16 +183,16 @@ static int write_failed_result(struct anthropic_reader *r, const struct json *co
     return 0;
 }
 
-static int write_tool_result(struct anthropic_reader *r, const struct json *block)
+static int write_tool_result(struct translator *r, const struct json *block)
 {
     static const char *const known[] = {"type",     "tool_use_id",   "content",
                                         "is_error", "cache_control", NULL};
-    const struct json *id, *content = anthropic_given(block, "content");
-    const struct json *failed = anthropic_given(block, "is_error");
-    char name[ANTHROPIC_PLACE_MAX + 16];
-    int error = anthropic_text(r, block, "tool_use_id", &id);
+    const struct json *id, *content = translate_given(block, "content");
+    const struct json *failed = translate_given(block, "is_error");
+    char name[TRANSLATE_PLACE_MAX + 16];
+    int error = translate_text(r, block, "tool_use_id", &id);
     if (!error)
-        error = anthropic_only(r, block, known);
+        error = translate_only(r, block, known);
     if (error)
         return error;
     snprintf(name, sizeof(name), "%s.content", r->place);
@@ -211,7 +211,7 @@ static int write_tool_result(struct anthropic_reader *r, const struct json *bloc
     return error;
 }
 
-static int write_user_run(struct anthropic_reader *r, const char *name, const struct run *run)
+static int write_user_run(struct translator *r, const char *name, const struct run *run)
 {
     json_object(&r->w);
     json_member_str(&r->w, STR("role"), STR("user"));
@@ -222,14 +222,13 @@ static int write_user_run(struct anthropic_reader *r, const char *name, const st
 }
 
 /* In their order: each result is a message, and so is what stands between two of them. */
-static int write_user_blocks(struct anthropic_reader *r, const char *name,
-                             const struct json *content)
+static int write_user_blocks(struct translator *r, const char *name, const struct json *content)
 {
     size_t index = 0;
     int error = 0;
     for (const struct json *block = content->first; block && !error;) {
         struct run run = {.first = block, .end = block, .index = index};
-        anthropic_at(r, "%s[%zu]", name, index);
+        translate_at(r, "%s[%zu]", name, index);
         if (is_of(block, "tool_result")) {
             error = write_tool_result(r, block);
             block = block->next;
@@ -248,7 +247,7 @@ static int write_user_blocks(struct anthropic_reader *r, const char *name,
 
 /* ---- the assistant's messages ---- */
 
-static int write_assistant_blocks(struct anthropic_reader *r, const char *name,
+static int write_assistant_blocks(struct translator *r, const char *name,
                                   const struct json *content)
 {
     uint32_t calls = 0;
@@ -263,7 +262,7 @@ static int write_assistant_blocks(struct anthropic_reader *r, const char *name,
     return error || calls == 0 ? error : anthropic_write_tool_calls(r, content);
 }
 
-static int write_assistant(struct anthropic_reader *r, const char *name, const struct json *content)
+static int write_assistant(struct translator *r, const char *name, const struct json *content)
 {
     int error;
     json_object(&r->w);
@@ -279,7 +278,7 @@ static int write_assistant(struct anthropic_reader *r, const char *name, const s
 
 /* ---- all together ---- */
 
-static int write_plain(struct anthropic_reader *r, const char *role, const char *name,
+static int write_plain(struct translator *r, const char *role, const char *name,
                        const struct json *content)
 {
     json_object(&r->w);
@@ -290,25 +289,25 @@ static int write_plain(struct anthropic_reader *r, const char *role, const char 
     return error;
 }
 
-static int write_message(struct anthropic_reader *r, const struct json *message)
+static int write_message(struct translator *r, const struct json *message)
 {
     static const char *const known[] = {"role", "content", NULL};
-    const struct json *role, *content = anthropic_given(message, "content");
-    char name[ANTHROPIC_PLACE_MAX];
-    anthropic_at(r, "messages[%zu]", r->message);
-    int error = anthropic_text(r, message, "role", &role);
+    const struct json *role, *content = translate_given(message, "content");
+    char name[TRANSLATE_PLACE_MAX];
+    translate_at(r, "messages[%zu]", r->item);
+    int error = translate_text(r, message, "role", &role);
     if (!error)
-        error = anthropic_only(r, message, known);
+        error = translate_only(r, message, known);
     if (error)
         return error;
-    snprintf(name, sizeof(name), "messages[%zu].content", r->message);
-    anthropic_at(r, "%s", name);
+    snprintf(name, sizeof(name), "messages[%zu].content", r->item);
+    translate_at(r, "%s", name);
     if (content && content->type == JSON_ARRAY && content->count == 0)
-        return anthropic_refuse(r, "expected at least one block");
+        return translate_refuse(r, "expected at least one block");
     if (str_eq(role->text, STR("assistant")))
         return write_assistant(r, name, content);
     if (!str_eq(role->text, STR("user")))
-        return anthropic_refuse(r, "the role must be 'user' or 'assistant'; instructions stand in "
+        return translate_refuse(r, "the role must be 'user' or 'assistant'; instructions stand in "
                                    "the field 'system'");
     if (content && content->type == JSON_ARRAY)
         return write_user_blocks(r, name, content);
@@ -321,27 +320,27 @@ static bool is_assistants(const struct json *message)
     return role && role->type == JSON_STRING && str_eq(role->text, STR("assistant"));
 }
 
-int anthropic_write_messages(struct anthropic_reader *r, const struct json *messages)
+int anthropic_write_messages(struct translator *r, const struct json *messages)
 {
-    const struct json *system = anthropic_given(r->root, "system");
+    const struct json *system = translate_given(r->root, "system");
     int error = 0;
     if (messages->type != JSON_ARRAY || messages->count == 0)
-        return anthropic_refuse(r, "expected an array with at least one message");
+        return translate_refuse(r, "expected an array with at least one message");
     json_key(&r->w, STR("messages"));
     json_array(&r->w);
-    anthropic_at(r, "system");
+    translate_at(r, "system");
     if (system && !(system->type == JSON_ARRAY && system->count == 0))
         error = write_plain(r, "system", "system", system);
-    r->message = 0;
+    r->item = 0;
     json_each(message, messages)
     {
         if (error)
             return error;
         error = write_message(r, message);
         if (!error && !message->next && is_assistants(message) && r->kind == ANTHROPIC_MESSAGES)
-            error = anthropic_refuse(r, "the last message must be the user's: an answer that is "
+            error = translate_refuse(r, "the last message must be the user's: an answer that is "
                                         "begun cannot be gone on with");
-        r->message++;
+        r->item++;
     }
     if (!error)
         json_end(&r->w);

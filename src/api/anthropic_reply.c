@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/anthropic_reply.h"
 
+#include "api/chat_answer.h"
 #include "api/openai_usage.h"
 
 enum { CALLS_ARENA_MAX = 128 * 1024 * 1024 };
@@ -50,52 +51,9 @@ void anthropic_write_error_event(const struct api_error *e, struct buf *out)
     buf_put(out, STR("\n\n"));
 }
 
-struct api_error anthropic_error_of(int status, struct str answer, struct arena *arena)
-{
-    struct api_error e = {.status = status, .message = STR("The engine refused the request.")};
-    struct json_span error = {.key = STR("error")}, message = {.key = STR("message")};
-    struct str text, said = answer;
-    size_t offset;
-    /* {"error": {"message": ...}}, or {"message": ...} as some engines write it. */
-    if (!json_scan(answer, &error, 1, &offset) && error.value.ptr)
-        said = error.value;
-    if (!json_scan(said, &message, 1, &offset) && message.value.ptr)
-        said = message.value;
-    if (!json_raw_str(arena, said, &text))
-        e.message = text;
-    return e;
-}
-
 /* ---- what whole answers and streams share ---- */
 
-bool anthropic_is_text(struct str raw)
-{
-    return raw.len > 2 && raw.ptr[0] == '"';
-}
-
-int anthropic_read_choice(struct str choices, struct str member, struct str *ret_said,
-                          struct anthropic_end *ret_end)
-{
-    enum { SAID, FINISH, STOP, MEMBERS };
-    struct json_span members[MEMBERS] = {
-        [SAID] = {.key = member},
-        [FINISH] = {.key = STR("finish_reason")},
-        [STOP] = {.key = STR("stop_reason")},
-    };
-    size_t offset;
-    /* One choice was asked for: without the brackets it is an object. */
-    if (choices.len < 2 || choices.ptr[0] != '[' ||
-        json_scan(str_trim(str_sub(choices, 1, choices.len - 1)), members, MEMBERS, &offset))
-        return ERR_PARSE;
-    *ret_said = members[SAID].value;
-    *ret_end = (struct anthropic_end){
-        .finish = anthropic_is_text(members[FINISH].value) ? members[FINISH].value : STR_NONE,
-        .stop = anthropic_is_text(members[STOP].value) ? members[STOP].value : STR_NONE,
-    };
-    return 0;
-}
-
-void anthropic_put_end(struct json_writer *w, const struct anthropic_end *end)
+void anthropic_put_end(struct json_writer *w, const struct chat_end *end)
 {
     static const struct {
         struct str finish;
@@ -186,7 +144,7 @@ static int put_content(struct json_writer *w, struct str message)
         return ERR_PARSE;
     json_key(w, STR("content"));
     json_array(w);
-    if (anthropic_is_text(members[CONTENT].value)) {
+    if (chat_is_text(members[CONTENT].value)) {
         json_object(w);
         json_member_str(w, STR("type"), STR("text"));
         json_key(w, STR("text"));
@@ -205,22 +163,22 @@ static int write_message(struct str answer, struct buf *out)
     struct json_span members[MEMBERS] = {
         {.key = STR("id")}, {.key = STR("model")}, {.key = STR("choices")}};
     struct openai_usage usage = {0};
-    struct anthropic_end end;
+    struct chat_end end;
     struct json_writer w;
     struct str message;
     size_t offset;
     if (json_scan(answer, members, MEMBERS, &offset) ||
-        anthropic_read_choice(members[CHOICES].value, STR("message"), &message, &end))
+        chat_read_choice(members[CHOICES].value, STR("message"), &message, &end))
         return ERR_PARSE;
     (void)openai_read_usage(answer, &usage);
     json_writer_init(&w, out, 0);
     json_object(&w);
     json_key(&w, STR("id"));
-    json_raw(&w, anthropic_is_text(members[ID].value) ? members[ID].value : STR("\"msg\""));
+    json_raw(&w, chat_is_text(members[ID].value) ? members[ID].value : STR("\"msg\""));
     json_member_str(&w, STR("type"), STR("message"));
     json_member_str(&w, STR("role"), STR("assistant"));
     json_key(&w, STR("model"));
-    json_raw(&w, anthropic_is_text(members[MODEL].value) ? members[MODEL].value : STR("\"\""));
+    json_raw(&w, chat_is_text(members[MODEL].value) ? members[MODEL].value : STR("\"\""));
     int error = put_content(&w, message);
     if (error)
         return error;

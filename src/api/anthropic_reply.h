@@ -12,6 +12,7 @@
 #define FAIRWAY_API_ANTHROPIC_REPLY_H
 
 #include "api/api_error.h"
+#include "api/chat_answer.h"
 #include "api/openai_reply.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -21,26 +22,14 @@ void anthropic_write_error(const struct api_error *e, struct buf *out);
 /* The same as the last event of a stream. */
 void anthropic_write_error_event(const struct api_error *e, struct buf *out);
 
-/* The engine's error, whose status is `status`, in this format. */
-struct api_error anthropic_error_of(int status, struct str answer, struct arena *arena);
-
 /* The engine's answers with the status 200, whole. ERR_PARSE: it is not what was asked for; nothing was written. */
 [[nodiscard]] int anthropic_write_message(struct str answer, struct buf *out);
 [[nodiscard]] int anthropic_write_count(struct str answer, struct buf *out);
 
 /* ---- for anthropic_stream.c too ---- */
 
-/* What a choice says of its end: finish_reason, and the stop string where an engine names it (stop_reason). Raw; ptr NULL: absent. */
-struct anthropic_end {
-    struct str finish, stop;
-};
-
-/* The first choice of the array `choices`: `member` is "message" or "delta". ERR_PARSE when there is none. */
-[[nodiscard]] int anthropic_read_choice(struct str choices, struct str member, struct str *ret_said,
-                                        struct anthropic_end *ret_end);
-bool anthropic_is_text(struct str raw); /* a JSON string with something in it */
 /* Writes the members stop_reason and stop_sequence. */
-void anthropic_put_end(struct json_writer *w, const struct anthropic_end *end);
+void anthropic_put_end(struct json_writer *w, const struct chat_end *end);
 /* Writes the member usage. */
 void anthropic_put_usage(struct json_writer *w, const struct openai_usage *usage);
 

@@ -2,6 +2,7 @@
 #include "api/anthropic_stream.h"
 
 #include "api/anthropic_reply.h"
+#include "api/chat_answer.h"
 
 enum { CALLS_ARENA_MAX = 64 * 1024 * 1024 };
 
@@ -44,11 +45,11 @@ static void put_start(struct anthropic_stream *s, struct str id, struct str mode
     json_key(&w, STR("message"));
     json_object(&w);
     json_key(&w, STR("id"));
-    json_raw(&w, anthropic_is_text(id) ? id : STR("\"msg\""));
+    json_raw(&w, chat_is_text(id) ? id : STR("\"msg\""));
     json_member_str(&w, STR("type"), STR("message"));
     json_member_str(&w, STR("role"), STR("assistant"));
     json_key(&w, STR("model"));
-    json_raw(&w, anthropic_is_text(model) ? model : STR("\"\""));
+    json_raw(&w, chat_is_text(model) ? model : STR("\"\""));
     json_key(&w, STR("content"));
     json_array(&w);
     json_end(&w);
@@ -120,11 +121,6 @@ static void pass_text(struct anthropic_stream *s, struct str raw, struct buf *ou
     put_delta(s, "text_delta", "text", raw, out);
 }
 
-static bool has_text(const struct json *node)
-{
-    return node && node->type == JSON_STRING && node->text.len > 0;
-}
-
 /* False when it cannot be told to the client. */
 static bool begin_call(struct anthropic_stream *s, const struct json *call, uint64_t number,
                        struct buf *out)
@@ -132,7 +128,7 @@ static bool begin_call(struct anthropic_stream *s, const struct json *call, uint
     const struct json *id = json_get(call, STR("id"));
     const struct json *name = json_get(json_get(call, STR("function")), STR("name"));
     struct json_writer w;
-    if (number < s->calls || !has_text(id) || !has_text(name)) {
+    if (number < s->calls || !chat_has_text(id) || !chat_has_text(name)) {
         fail_form(s, STR("The engine's tool calls have no order that can be passed on."), out);
         return false;
     }
@@ -162,7 +158,7 @@ static void pass_call(struct anthropic_stream *s, const struct json *call, struc
     if ((s->open != ANTHROPIC_TOOL || s->call != (uint64_t)number) &&
         !begin_call(s, call, (uint64_t)number, out))
         return;
-    if (has_text(arguments))
+    if (chat_has_text(arguments))
         put_delta(s, "input_json_delta", "partial_json", arguments->raw, out);
 }
 
@@ -181,7 +177,7 @@ static void pass_calls(struct anthropic_stream *s, struct str raw, struct buf *o
     arena_fini(&arena);
 }
 
-static void note_end(struct anthropic_stream *s, const struct anthropic_end *end)
+static void note_end(struct anthropic_stream *s, const struct chat_end *end)
 {
     if (end->finish.len && end->finish.len <= sizeof(s->finish)) {
         memcpy(s->finish, end->finish.ptr, end->finish.len);
@@ -197,41 +193,25 @@ static void pass_choice(struct anthropic_stream *s, struct str choices, struct b
 {
     enum { CONTENT, CALLS, MEMBERS };
     struct json_span members[MEMBERS] = {{.key = STR("content")}, {.key = STR("tool_calls")}};
-    struct anthropic_end end;
+    struct chat_end end;
     struct str delta;
     size_t offset;
-    if (anthropic_read_choice(choices, STR("delta"), &delta, &end))
+    if (chat_read_choice(choices, STR("delta"), &delta, &end))
         return; /* none: the chunk that reports the usage */
     note_end(s, &end);
     if (!delta.ptr || json_scan(delta, members, MEMBERS, &offset))
         return;
-    if (anthropic_is_text(members[CONTENT].value))
+    if (chat_is_text(members[CONTENT].value))
         pass_text(s, members[CONTENT].value, out);
     if (!s->failed)
         pass_calls(s, members[CALLS].value, out);
-}
-
-/* The engine's word for it, back to the status that it would have had. */
-static int status_of(struct str answer)
-{
-    static const int statuses[] = {400, 401, 403, 404, 429, 503};
-    struct json_span error = {.key = STR("error")}, type = {.key = STR("type")};
-    size_t offset;
-    if (json_scan(answer, &error, 1, &offset) || !error.value.ptr ||
-        json_scan(error.value, &type, 1, &offset) || !anthropic_is_text(type.value))
-        return 500;
-    struct str word = str_sub(type.value, 1, type.value.len - 1);
-    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
-        if (str_eq(word, str_from(api_error_type(statuses[i]))))
-            return statuses[i];
-    return 500;
 }
 
 static void pass_error(struct anthropic_stream *s, struct str data, struct buf *out)
 {
     struct arena arena;
     arena_init(&arena, CALLS_ARENA_MAX);
-    const struct api_error e = anthropic_error_of(status_of(data), data, &arena);
+    const struct api_error e = chat_error_of(chat_error_status(data), data, &arena);
     fail(s, &e, out);
     arena_fini(&arena);
 }
@@ -255,23 +235,17 @@ static void pass_data(struct anthropic_stream *s, struct str data, struct buf *o
     pass_choice(s, members[CHOICES].value, out);
 }
 
-/* Engines write an event's data in one line. */
 void anthropic_stream_pass(struct anthropic_stream *s, struct str events, struct buf *out)
 {
-    for (size_t line = 0, end; line < events.len && !s->failed; line = end + 1) {
-        end = line;
-        while (end < events.len && events.ptr[end] != '\n' && events.ptr[end] != '\r')
-            end++;
-        struct str text = str_sub(events, line, end);
-        if (str_starts(text, STR("data:")))
-            pass_data(s, str_trim(str_sub(text, 5, text.len)), out);
-    }
+    struct str data;
+    while (!s->failed && chat_next_data(&events, &data))
+        pass_data(s, data, out);
 }
 
 void anthropic_stream_end(struct anthropic_stream *s, const struct openai_usage *usage,
                           struct buf *out)
 {
-    const struct anthropic_end end = {
+    const struct chat_end end = {
         .finish = {s->finish, s->finish_len},
         .stop = s->stop_len ? (struct str){s->stop, s->stop_len} : STR_NONE,
     };

@@ -16,28 +16,28 @@ static int depth_of(const struct json *node)
     return deepest + 1;
 }
 
-static int write_tool(struct anthropic_reader *r, const struct json *tool)
+static int write_tool(struct translator *r, const struct json *tool)
 {
     static const char *const known[] = {
         "type",   "name", "description", "input_schema", "cache_control", "eager_input_streaming",
         "strict", NULL};
-    const struct json *type = anthropic_given(tool, "type"), *name;
-    const struct json *strict = anthropic_given(tool, "strict");
-    const struct json *description = anthropic_given(tool, "description");
-    const struct json *schema = anthropic_given(tool, "input_schema");
+    const struct json *type = translate_given(tool, "type"), *name;
+    const struct json *strict = translate_given(tool, "strict");
+    const struct json *description = translate_given(tool, "description");
+    const struct json *schema = translate_given(tool, "input_schema");
     if (type && !(type->type == JSON_STRING && str_eq(type->text, STR("custom"))))
-        return anthropic_refuse(r, "only tools of the client's own are supported (type 'custom')");
-    int error = anthropic_text(r, tool, "name", &name);
+        return translate_refuse(r, "only tools of the client's own are supported (type 'custom')");
+    int error = translate_text(r, tool, "name", &name);
     if (error)
         return error;
     if (!schema || schema->type != JSON_OBJECT)
-        return anthropic_refuse(r, "'input_schema' must be an object");
+        return translate_refuse(r, "'input_schema' must be an object");
     if (depth_of(schema) > SCHEMA_DEPTH_MAX)
-        return anthropic_refuse(r, "'input_schema' is nested more than %d deep", SCHEMA_DEPTH_MAX);
+        return translate_refuse(r, "'input_schema' is nested more than %d deep", SCHEMA_DEPTH_MAX);
     if (description && description->type != JSON_STRING)
-        return anthropic_refuse(r, "'description' must be a string");
+        return translate_refuse(r, "'description' must be a string");
     if (strict && strict->type != JSON_BOOL)
-        return anthropic_refuse(r, "'strict' must be true or false");
+        return translate_refuse(r, "'strict' must be true or false");
     json_object(&r->w);
     json_member_str(&r->w, STR("type"), STR("function"));
     json_key(&r->w, STR("function"));
@@ -54,21 +54,21 @@ static int write_tool(struct anthropic_reader *r, const struct json *tool)
         json_member_bool(&r->w, STR("strict"), strict->boolean);
     json_end(&r->w);
     json_end(&r->w);
-    return anthropic_only(r, tool, known);
+    return translate_only(r, tool, known);
 }
 
-int anthropic_write_tools(struct anthropic_reader *r, const struct json *tools)
+int anthropic_write_tools(struct translator *r, const struct json *tools)
 {
     size_t index = 0;
     if (tools->type != JSON_ARRAY)
-        return anthropic_refuse(r, "expected an array of tools");
+        return translate_refuse(r, "expected an array of tools");
     if (tools->count == 0)
         return 0;
     json_key(&r->w, STR("tools"));
     json_array(&r->w);
     json_each(tool, tools)
     {
-        anthropic_at(r, "tools[%zu]", index++);
+        translate_at(r, "tools[%zu]", index++);
         int error = write_tool(r, tool);
         if (error)
             return error;
@@ -77,10 +77,10 @@ int anthropic_write_tools(struct anthropic_reader *r, const struct json *tools)
     return 0;
 }
 
-static int write_named_tool(struct anthropic_reader *r, const struct json *choice)
+static int write_named_tool(struct translator *r, const struct json *choice)
 {
     const struct json *name;
-    int error = anthropic_text(r, choice, "name", &name);
+    int error = translate_text(r, choice, "name", &name);
     if (error)
         return error;
     json_object(&r->w);
@@ -95,7 +95,7 @@ static int write_named_tool(struct anthropic_reader *r, const struct json *choic
 }
 
 /* Of the tokens that a prompt has, a choice says nothing: /tokenize does not know it. */
-int anthropic_write_tool_choice(struct anthropic_reader *r, const struct json *choice)
+int anthropic_write_tool_choice(struct translator *r, const struct json *choice)
 {
     static const char *const known[] = {"type", "name", "disable_parallel_tool_use", NULL};
     static const struct {
@@ -104,17 +104,17 @@ int anthropic_write_tool_choice(struct anthropic_reader *r, const struct json *c
                  {STR("any"), STR("required")},
                  {STR("none"), STR("none")},
                  {STR("tool"), STR_NONE}};
-    const struct json *type, *single = anthropic_given(choice, "disable_parallel_tool_use");
+    const struct json *type, *single = translate_given(choice, "disable_parallel_tool_use");
     size_t i = 0;
-    int error = anthropic_text(r, choice, "type", &type);
+    int error = translate_text(r, choice, "type", &type);
     while (!error && i < ARRAY_LEN(words) && !str_eq(type->text, words[i].type))
         i++;
     if (error)
         return error;
     if (i == ARRAY_LEN(words))
-        return anthropic_refuse(r, "expected the type 'auto', 'any', 'tool' or 'none'");
+        return translate_refuse(r, "expected the type 'auto', 'any', 'tool' or 'none'");
     if (single && single->type != JSON_BOOL)
-        return anthropic_refuse(r, "'disable_parallel_tool_use' must be true or false");
+        return translate_refuse(r, "'disable_parallel_tool_use' must be true or false");
     if (r->kind == ANTHROPIC_MESSAGES) {
         json_key(&r->w, STR("tool_choice"));
         if (words[i].openai.ptr)
@@ -124,24 +124,24 @@ int anthropic_write_tool_choice(struct anthropic_reader *r, const struct json *c
     }
     if (!error && single && single->boolean && r->kind == ANTHROPIC_MESSAGES)
         json_member_bool(&r->w, STR("parallel_tool_calls"), false);
-    return error ? error : anthropic_only(r, choice, known);
+    return error ? error : translate_only(r, choice, known);
 }
 
 /* ---- calls of them ---- */
 
-static int write_tool_use(struct anthropic_reader *r, const struct json *block)
+static int write_tool_use(struct translator *r, const struct json *block)
 {
     static const char *const known[] = {"type", "id", "name", "input", "cache_control", NULL};
-    const struct json *id, *name, *input = anthropic_given(block, "input");
+    const struct json *id, *name, *input = translate_given(block, "input");
     struct json_writer arguments;
     struct buf text;
-    int error = anthropic_text(r, block, "id", &id);
+    int error = translate_text(r, block, "id", &id);
     if (!error)
-        error = anthropic_text(r, block, "name", &name);
+        error = translate_text(r, block, "name", &name);
     if (error)
         return error;
     if (!input || input->type != JSON_OBJECT)
-        return anthropic_refuse(r, "'input' must be an object");
+        return translate_refuse(r, "'input' must be an object");
     buf_init(&text, r->w.out->max);
     json_writer_init(&arguments, &text, 0);
     json_tree(&arguments, input);
@@ -159,11 +159,11 @@ static int write_tool_use(struct anthropic_reader *r, const struct json *block)
     if (text.error)
         r->w.out->error = text.error;
     buf_fini(&text);
-    return anthropic_only(r, block, known);
+    return translate_only(r, block, known);
 }
 
 /* Of an assistant's message: its blocks of type tool_use. */
-int anthropic_write_tool_calls(struct anthropic_reader *r, const struct json *content)
+int anthropic_write_tool_calls(struct translator *r, const struct json *content)
 {
     size_t index = 0;
     json_key(&r->w, STR("tool_calls"));
@@ -171,7 +171,7 @@ int anthropic_write_tool_calls(struct anthropic_reader *r, const struct json *co
     json_each(block, content)
     {
         const struct json *type = json_get(block, STR("type"));
-        anthropic_at(r, "messages[%zu].content[%zu]", r->message, index++);
+        translate_at(r, "messages[%zu].content[%zu]", r->item, index++);
         bool is_call = type && type->type == JSON_STRING && str_eq(type->text, STR("tool_use"));
         int error = is_call ? write_tool_use(r, block) : 0;
         if (error)

@@ -204,7 +204,8 @@ static const struct schema_field traffic_fields[] = {
         .name = "aliases",
         .type = SCHEMA_STRINGS,
         .offset = PART(traffic, aliases),
-        .description = "Further names by which clients may ask for the model.",
+        .description = "Further names by which clients may ask for the model. Models that have "
+                       "one in common share its requests by their weights.",
         .max = 64,
         .check = name_check_model_alias,
     },
@@ -218,6 +219,33 @@ static const struct schema_field traffic_fields[] = {
                        "in proportion to weights.",
         .fallback = "prefix",
         .values = policy_names,
+    },
+    {
+        .name = "weight",
+        .type = SCHEMA_INT,
+        .offset = PART(traffic, weight),
+        .description = "This model's part of the requests for an alias, against the weights of "
+                       "the other models that have it. A session stays with one of them.",
+        .fallback = "100",
+        .max = 10000,
+    },
+    {
+        .name = "fallback",
+        .type = SCHEMA_STRINGS,
+        .offset = PART(traffic, fallback),
+        .description = "Models that answer instead, in this order, when this one's queue is full, "
+                       "a request has waited for queue.maxWait, or no replica serves.",
+        .max = 8,
+        .check = name_check_model_alias,
+    },
+    {
+        .name = "hedgePercent",
+        .type = SCHEMA_INT,
+        .offset = PART(traffic, hedge_percent),
+        .description = "Of so many requests in a hundred a second replica may be asked as well, "
+                       "when the first takes longer than is usual to begin its answer and nobody "
+                       "waits. The first to answer stays. 0: none.",
+        .max = 100,
     },
 };
 

@@ -43,6 +43,9 @@ struct model_spec {
     struct {
         struct schema_strings aliases;
         int policy; /* its name: model_policy_name */
+        int64_t weight;
+        struct schema_strings fallback;
+        int64_t hedge_percent;
     } traffic;
     struct {
         int64_t input, cached_input, output; /* millionths of money for a million tokens */

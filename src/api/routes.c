@@ -49,6 +49,15 @@ void routes_add_alias(struct routes *r, struct routes_model *model, struct str a
     prepend_name(r, &model->aliases, alias);
 }
 
+void routes_add_fallback(struct routes *r, struct routes_model *model, struct str name)
+{
+    struct routes_alias *a = ARENA_NEW(&r->arena, struct routes_alias), **end = &model->fallbacks;
+    *a = (struct routes_alias){.name = arena_dup(&r->arena, name)};
+    while (*end)
+        end = &(*end)->next;
+    *end = a;
+}
+
 struct routes_tenant *routes_add_tenant(struct routes *r, struct str name)
 {
     struct routes_tenant *t = ARENA_NEW(&r->arena, struct routes_tenant);

@@ -63,7 +63,10 @@ struct routes_model {
     bool resumes; /* its engine can take up another replica's stream (openai_resume.h) */
     size_t queue_max_length;
     enum queue_fairness fairness;
-    struct str policy; /* of routing: a name of core/route */
+    struct str policy;              /* of routing: a name of core/route */
+    unsigned weight;                /* against that of other models with the same alias */
+    struct routes_alias *fallbacks; /* models that take what this one cannot, in this order */
+    double hedge_ratio;             /* hedges for each request; 0: none */
     nsec queue_max_wait;
     struct routes_price price;
     int64_t created; /* Unix seconds */
@@ -84,9 +87,10 @@ struct routes *routes_new(uint64_t version);
 struct routes *routes_ref(struct routes *r);
 void routes_unref(struct routes *r); /* NULL is fine */
 
-/* The strings are copied. Models keep the order of the calls. A snapshot has no cap of its own: its sources have. */
+/* The strings are copied. Models and fallbacks keep the order of the calls. A snapshot has no cap of its own: its sources have. */
 struct routes_model *routes_add_model(struct routes *r, struct str name);
 void routes_add_alias(struct routes *r, struct routes_model *model, struct str alias);
+void routes_add_fallback(struct routes *r, struct routes_model *model, struct str name);
 struct routes_tenant *routes_add_tenant(struct routes *r, struct str name);
 void routes_add_used(struct routes *r, struct str tenant, const struct limit_usage *usage);
 void routes_allow_model(struct routes *r, struct routes_tenant *tenant, struct str model);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -200,9 +201,20 @@ static void keep_heap(void)
     mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
+/* A stream takes two descriptors. Programs that use select() need the low soft limit; Fairway does not. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* the old one serves, if fewer */
+}
+
 static int start(struct up *up, struct err *err)
 {
     keep_heap();
+    raise_file_limit();
     const struct watchdog_options watchdog = {.limit = STUCK_AFTER, .report = report_stuck};
     up->metrics = metrics_new();
     up->watchdog = watchdog_new(&watchdog);

@@ -40,9 +40,10 @@ static void print_attempts(const struct json *attempts)
     char from[NSEC_TEXT_MAX], to[NSEC_TEXT_MAX];
     json_each(a, attempts)
     {
-        printf("replica    %.0f, one of %.0f that could take it, after %s",
+        printf("replica    %.0f, one of %.0f that could take it, after %s%s",
                cli_number(a, STR("replica")), cli_number(a, STR("candidates")),
-               seconds(a, STR("dispatched"), from));
+               seconds(a, STR("dispatched"), from),
+               json_get(a, STR("hedge")) ? " (a hedge: the first was late)" : "");
         if (json_get(a, STR("outcome")))
             printf(": %s after %s", text(a, STR("outcome")), seconds(a, STR("ended"), to));
         if (json_get(a, STR("status")))
@@ -72,7 +73,10 @@ static void print_end(const struct json *r)
 static void print(const struct json *r)
 {
     printf("request    %s, arrived %s\n", text(r, STR("id")), text(r, STR("arrived")));
-    printf("tenant     %s\nmodel      %s\n", text(r, STR("tenant")), text(r, STR("model")));
+    printf("tenant     %s\nmodel      %s", text(r, STR("tenant")), text(r, STR("model")));
+    if (json_get(r, STR("askedModel")))
+        printf(" (asked for %s, which could not take it)", text(r, STR("askedModel")));
+    printf("\n");
     print_wait(r);
     print_attempts(json_get(r, STR("attempts")));
     print_end(r);

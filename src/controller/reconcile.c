@@ -162,6 +162,10 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     model->created = m->controller->started / NSEC_PER_SEC;
     for (size_t i = 0; i < spec->traffic.aliases.count; i++)
         routes_add_alias(routes, model, spec->traffic.aliases.items[i]);
+    model->weight = (unsigned)spec->traffic.weight;
+    model->hedge_ratio = (double)spec->traffic.hedge_percent / 100;
+    for (size_t i = 0; i < spec->traffic.fallback.count; i++)
+        routes_add_fallback(routes, model, spec->traffic.fallback.items[i]);
     list_each(r, &m->replicas, struct managed_replica, link)
     {
         if (r->core.state != REPLICA_READY)

@@ -74,8 +74,8 @@ static bool scan(struct http_exchange *x, struct str body, struct json_span span
 
 /* The model that the body names; without a name, the only one there is (for /generate). */
 static const struct table_entry *find_target(struct worker *w, struct http_exchange *x,
-                                             const struct table_tenant *tenant,
-                                             struct str raw_model, struct str *ret_name)
+                                             const struct flight_request *r, struct str raw_model,
+                                             struct str *ret_name)
 {
     const struct routes_model *only = w->table ? w->table->routes->models : NULL;
     if (!raw_model.ptr && only && !only->next) {
@@ -85,12 +85,11 @@ static const struct table_entry *find_target(struct worker *w, struct http_excha
                       STR("The body must name a model: {\"model\": \"...\"}."));
         return NULL;
     }
-    const struct table_entry *entry = table_find(w->table, *ret_name);
-    if (entry && table_tenant_may_use(tenant, entry))
-        return entry;
-    /* To a tenant that may not use it, it does not exist. */
-    reply_unknown_model(x, *ret_name);
-    return NULL;
+    uint64_t key = r->session ? r->session : rng_u64(&w->rng);
+    const struct table_entry *entry = table_pick(w->table, *ret_name, r->tenant, key);
+    if (!entry) /* to a tenant that may not use it, it does not exist */
+        reply_unknown_model(x, *ret_name);
+    return entry;
 }
 
 static void estimate_tokens(size_t body_len, const struct json_span *spans,
@@ -207,6 +206,18 @@ static struct str quoted(struct http_exchange *x, struct str name)
     return copy;
 }
 
+/* A body of any kind, to the model of the header x-fairway-model. */
+static bool read_header(struct worker *w, struct http_exchange *x, struct str name,
+                        struct flight_request *r)
+{
+    r->session = session_of(x, r->tenant->tenant, STR_NONE);
+    r->target = table_pick(w->table, name, r->tenant, r->session ? r->session : rng_u64(&w->rng));
+    r->input_tokens = http_exchange_request(x)->body.len / BYTES_PER_TOKEN;
+    if (!r->target)
+        reply_unknown_model(x, name);
+    return r->target && read_band(x, r->tenant, &r->band);
+}
+
 /* `body` is in OpenAI's format. */
 static bool read_body(struct worker *w, struct http_exchange *x, enum ask_kind kind,
                       struct str body, struct body_edits *edits, struct flight_request *r)
@@ -215,7 +226,8 @@ static bool read_body(struct worker *w, struct http_exchange *x, enum ask_kind k
     struct str name;
     if (!scan(x, body, spans))
         return false;
-    r->target = find_target(w, x, r->tenant, spans[SPAN_MODEL].value, &name);
+    r->session = session_of(x, r->tenant->tenant, spans[SPAN_USER].value);
+    r->target = find_target(w, x, r, spans[SPAN_MODEL].value, &name);
     if (!r->target)
         return false;
     if (spans[SPAN_STREAM].value.ptr && json_raw_bool(spans[SPAN_STREAM].value, &r->stream)) {
@@ -231,10 +243,9 @@ static bool read_body(struct worker *w, struct http_exchange *x, enum ask_kind k
         r->output_tokens = 0;
     if (!str_eq(name, model->name))
         body_edit(edits, body, spans[SPAN_MODEL].value, quoted(x, model->name));
-    r->resumable = kind == ASK_STREAM_OPTIONS && r->stream && model->resumes;
+    r->resumable = kind == ASK_STREAM_OPTIONS && r->stream;
     if (kind == ASK_STREAM_OPTIONS && r->stream)
         r->usage_asked = force_usage(edits, body, spans[SPAN_OPTIONS].value);
-    r->session = session_of(x, r->tenant->tenant, spans[SPAN_USER].value);
     hash_prompt(r, spans, name);
     return true;
 }
@@ -255,8 +266,11 @@ bool ask_read(struct worker *w, struct http_exchange *x, enum ask_kind kind,
         .dialect = dialect,
         .stream = kind == ASK_GENERATE,
         .usage_asked = true,
-        .generates = kind != ASK_COUNT,
+        .generates = kind != ASK_COUNT && kind != ASK_OTHER,
     };
+    struct str named = http_header_get(&r->headers, STR("x-fairway-model"));
+    if (kind == ASK_OTHER && named.len)
+        return read_header(w, x, named, ret_request);
     struct str body = translated.max ? buf_str(&translated) : r->body;
     bool is_good = read_body(w, x, kind, body, &edits, ret_request);
     if (is_good && !edits.count) {

@@ -2,6 +2,9 @@
 /*
  * What a client asks of a model: its body read in place, its model found, and what must be changed before a replica gets it.
  *
+ * What Fairway does not know goes to the model that the body names, or, whatever the body is, to the one that the header
+ * x-fairway-model names.
+ *
  * Changes: an alias becomes the model's name; a stream must report its usage (stream_options.include_usage), which is taken
  * out of the answer again if the client did not ask for it. A body of another dialect becomes OpenAI's first.
  *
@@ -17,6 +20,7 @@ enum ask_kind {
     ASK_STREAM_OPTIONS, /* likewise; knows stream_options */
     ASK_GENERATE,       /* a stream unless it says no */
     ASK_COUNT,          /* of tokens: none are used */
+    ASK_OTHER,          /* passed through: the engine knows what it is */
 };
 
 /* False when the request was refused and answered. */

@@ -20,19 +20,23 @@ struct dialect {
     /* The client's body as the engine's. Not 0: the error says why not. NULL: the same. */
     int (*request)(struct str body, struct arena *arena, struct buf *out,
                    struct api_error *ret_error);
-    /* The engine's answer that is no stream, and its status; returns the client's. NULL: the same. */
-    int (*whole)(int status, struct str answer, struct buf *out);
+    /* The engine's answer that is no stream, and its status; returns the client's. `request`: the client's body. NULL: the same. */
+    int (*whole)(struct str request, int status, struct str answer, struct buf *out);
     /* The same for a client that has been promised a stream: the last event. */
-    void (*late)(int status, struct str answer, struct buf *out);
+    void (*late)(void *state, int status, struct str answer, struct buf *out);
 
+    /* A stream's state, all zero to begin with. begin, fini: NULL: there is nothing to do. */
+    size_t state_size;
+    void (*begin)(void *state,
+                  struct str request); /* the client's body, which outlives the state */
+    void (*fini)(void *state);
     /* Whole events of the engine, and the end of a stream that has one. NULL: the same; nothing more. */
     void (*pass)(void *state, struct str events, struct buf *out);
     void (*end)(void *state, const struct openai_usage *usage, struct buf *out);
-    size_t state_size; /* all zero to begin with */
 
     /* Errors of the gateway itself: a body; the last event of a stream. */
     void (*error)(const struct api_error *e, struct buf *out);
-    void (*error_event)(const struct api_error *e, struct buf *out);
+    void (*error_event)(void *state, const struct api_error *e, struct buf *out);
 };
 
 /* That of a URL's path. */

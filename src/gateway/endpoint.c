@@ -58,11 +58,12 @@ static void write_model(struct json_writer *j, struct str id, const struct route
     json_end(j);
 }
 
+/* An alias of several models once, with the first. */
 static void write_if_allowed(struct json_writer *j, const struct table *t, struct str name,
-                             const struct table_tenant *tenant)
+                             const struct routes_model *of, const struct table_tenant *tenant)
 {
     const struct table_entry *entry = table_find(t, name);
-    if (entry && table_tenant_may_use(tenant, entry))
+    if (entry && entry->model == of && table_pick(t, name, tenant, 0))
         write_model(j, name, entry->model);
 }
 
@@ -79,9 +80,9 @@ static void get_models(struct worker *w, struct http_exchange *x, const struct t
     json_array(&j);
     for (const struct routes_model *m = w->table ? w->table->routes->models : NULL; m;
          m = m->next) {
-        write_if_allowed(&j, w->table, m->name, tenant);
+        write_if_allowed(&j, w->table, m->name, m, tenant);
         for (const struct routes_alias *a = m->aliases; a; a = a->next)
-            write_if_allowed(&j, w->table, a->name, tenant);
+            write_if_allowed(&j, w->table, a->name, m, tenant);
     }
     json_end(&j);
     json_end(&j);
@@ -92,8 +93,8 @@ static void get_models(struct worker *w, struct http_exchange *x, const struct t
 static void get_model(struct worker *w, struct http_exchange *x, struct str name,
                       const struct table_tenant *tenant)
 {
-    const struct table_entry *entry = table_find(w->table, name);
-    if (!entry || !table_tenant_may_use(tenant, entry)) {
+    const struct table_entry *entry = table_pick(w->table, name, tenant, 0);
+    if (!entry) {
         reply_unknown_model(x, name);
         return;
     }
@@ -147,9 +148,11 @@ static const struct {
 } endpoints[] = {
     {STR("/v1/chat/completions"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/completions"), NULL, true, ASK_STREAM_OPTIONS, false},
+    {STR("/v1/responses"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/messages"), NULL, true, ASK_STREAM_OPTIONS, false},
     {STR("/v1/messages/count_tokens"), NULL, true, ASK_COUNT, false},
     {STR("/v1/embeddings"), NULL, true, ASK_PLAIN, false},
+    {STR("/rerank"), NULL, true, ASK_OTHER, false},
     {STR("/tokenize"), NULL, true, ASK_COUNT, false},
     {STR("/detokenize"), NULL, true, ASK_COUNT, false},
     {STR("/generate"), NULL, true, ASK_GENERATE, false},
@@ -174,6 +177,14 @@ static void wrong_method(struct http_exchange *x, struct str allowed)
     reply_refusal(x, 405, STR("method_not_allowed"), STR_NONE, str_from(message));
 }
 
+/* What is below the dialects' own URLs needs a store of answers, which no engine has. */
+static bool is_passed_through(const struct http_request *r)
+{
+    return str_eq(r->method, STR("POST")) && str_starts(r->path, STR("/v1/")) &&
+           !str_starts(r->path, STR("/v1/messages/")) &&
+           !str_starts(r->path, STR("/v1/responses/"));
+}
+
 static void dispatch(struct worker *w, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
@@ -196,6 +207,12 @@ static void dispatch(struct worker *w, struct http_exchange *x)
         const struct table_tenant *tenant = authenticate(w, x);
         if (tenant)
             get_model(w, x, str_sub(r->path, 11, r->path.len), tenant);
+        return;
+    }
+    if (is_passed_through(r)) {
+        const struct table_tenant *tenant = authenticate(w, x);
+        if (tenant)
+            post_to_model(w, x, ASK_OTHER, tenant);
         return;
     }
     char message[256];

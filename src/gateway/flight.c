@@ -24,23 +24,27 @@ void flight_move(struct flight *f, enum flight_state to)
 
 /* ---- towards the client ---- */
 
-static size_t put_id(const struct flight *f, struct http_header *headers, size_t count)
+enum { OWN_HEADERS_MAX = 2 + RATE_HEADERS_MAX };
+
+/* Beside the plain ones: the id as the dialect has it, the model if it is not the one that was asked for, what is left of limits. */
+static size_t put_own(const struct flight *f, struct http_header *headers, size_t count)
 {
     if (f->dialect->id_header.len)
         headers[count++] = (struct http_header){f->dialect->id_header, str_from(f->id)};
-    return count;
+    if (f->pool != f->asked_pool)
+        headers[count++] = (struct http_header){STR("x-fairway-model"), model_pool_name(f->pool)};
+    return count + rate_headers_put(&f->rates, headers + count);
 }
 
 void flight_send_head(struct flight *f, int status, struct str content_type)
 {
-    struct http_header headers[5 + RATE_HEADERS_MAX] = {
+    struct http_header headers[4 + OWN_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
         {STR("cache-control"), STR("no-cache")},
         {STR("x-accel-buffering"), STR("no")}, /* a proxy in front must not hold events back */
     };
-    size_t count = put_id(f, headers, 4);
-    count += rate_headers_put(&f->rates, headers + count);
+    size_t count = put_own(f, headers, 4);
     f->head_sent = true;
     f->status = status;
     http_respond_begin(f->exchange, status, headers, count);
@@ -49,8 +53,8 @@ void flight_send_head(struct flight *f, int status, struct str content_type)
 static void send_bytes(struct flight *f, struct str bytes)
 {
     f->bytes += bytes.len;
-    if (http_respond_write(f->exchange, bytes) && f->call)
-        http_call_pause(f->call);
+    if (http_respond_write(f->exchange, bytes) && f->call && f->call->http)
+        http_call_pause(f->call->http);
 }
 
 /* In the client's dialect, and counted. */
@@ -102,12 +106,11 @@ void flight_send_end(struct flight *f)
 
 void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body)
 {
-    struct http_header headers[3 + RATE_HEADERS_MAX] = {
+    struct http_header headers[2 + OWN_HEADERS_MAX] = {
         {STR("content-type"), content_type},
         {STR("x-request-id"), str_from(f->id)},
     };
-    size_t count = put_id(f, headers, 2);
-    count += rate_headers_put(&f->rates, headers + count);
+    size_t count = put_own(f, headers, 2);
     f->status = status;
     f->bytes = body.len;
     http_respond(f->exchange, status, headers, count, body);
@@ -119,7 +122,7 @@ static void fail_in_stream(struct flight *f, const struct api_error *e)
 {
     struct buf event;
     buf_init(&event, 16 * 1024);
-    f->dialect->error_event(e, &event);
+    f->dialect->error_event(f->spoken, e, &event);
     send_bytes(f, buf_str(&event));
     buf_fini(&event);
     http_respond_end(f->exchange);
@@ -147,8 +150,9 @@ static void on_reject(struct flight *f)
 {
     const struct verdict *v = &f->ticket.verdict;
     struct model_meters *m = flight_meters(f);
-    struct str name = model_pool_name(f->pool);
-    char message[256], waited[NSEC_TEXT_MAX];
+    struct str name = model_pool_name(f->asked_pool);
+    const char *others = f->pool == f->asked_pool ? "" : " (as of those that stand in for it)";
+    char message[384], waited[NSEC_TEXT_MAX];
     nsec_format(v->decision.waited, waited);
     switch (v->decision.code) {
     case ERR_FULL:
@@ -161,24 +165,24 @@ static void on_reject(struct flight *f)
             break;
         }
         snprintf(message, sizeof(message),
-                 "The queue of model '%.*s' is full. Try again after the time in Retry-After.",
-                 STR_ARG(name));
+                 "The queue of model '%.*s'%s is full. Try again after the time in Retry-After.",
+                 STR_ARG(name), others);
         flight_fail(f, 429, STR("queue_full"), str_from(message), v->retry_after);
         break;
     case ERR_TIMEOUT:
         metric_add(m->rejected_timeout, 1);
         snprintf(message, sizeof(message),
-                 "No replica of model '%.*s' became free within %s. Try again later.",
-                 STR_ARG(name), waited);
+                 "No replica of model '%.*s'%s became free within %s. Try again later.",
+                 STR_ARG(name), others, waited);
         flight_fail(f, 503, STR("queue_timeout"), str_from(message), v->retry_after);
         break;
     default:
         metric_add(m->rejected_unavailable, 1);
         snprintf(message, sizeof(message),
                  f->retries
-                     ? "Every replica of model '%.*s' that was tried failed. Try again later."
-                     : "Model '%.*s' has no replica that is ready. Try again later.",
-                 STR_ARG(name));
+                     ? "Every replica of model '%.*s'%s that was tried failed. Try again later."
+                     : "No replica of model '%.*s'%s is ready. Try again later.",
+                 STR_ARG(name), others);
         flight_fail(f, 503, STR("no_capacity"), str_from(message), v->retry_after);
     }
 }
@@ -187,15 +191,18 @@ static void on_verdict(struct ticket *t)
 {
     struct flight *f = container_of(t, struct flight, ticket);
     if (t->verdict.decision.kind == POOL_REJECT) {
-        on_reject(f);
+        if (!flight_fall_back(f))
+            on_reject(f);
         return;
     }
     f->waited += t->verdict.decision.waited;
-    f->replica = t->verdict.decision.replica;
-    flight_record_dispatched(f);
     if (f->retries == 0)
-        metric_observe(flight_meters(f)->queue_wait, nsec_to_seconds(f->waited));
-    flight_call(f);
+        metric_observe(flight_meters(f)->queue_wait[t->request.entry.band],
+                       nsec_to_seconds(f->waited));
+    f->call = &f->calls[t->verdict.decision.leg];
+    flight_move(f, FLIGHT_CALLING);
+    flight_dispatch(f, &t->verdict);
+    flight_hedge_arm(f, t->verdict.hedge_at);
 }
 
 /* ---- begin and end ---- */
@@ -231,9 +238,12 @@ static void on_keepalive(struct loop_timer *timer)
 static void free_flight(struct flight *f)
 {
     buf_fini(&f->edited);
-    buf_fini(&f->held);
+    for (int leg = 0; leg < POOL_LEGS; leg++)
+        buf_fini(&f->calls[leg].held);
     buf_fini(&f->resumed);
     mem_free(f->blocks);
+    if (f->dialect->fini)
+        f->dialect->fini(f->spoken);
     mem_free(f->spoken);
     openai_resume_fini(&f->resume);
     model_pool_unref(f->pool);
@@ -251,7 +261,7 @@ static void access_log(const struct flight *f, nsec took)
     log_info("request", log_str("id", f->id),
              log_str("trace_id", trace_id_format(f->trace.own.trace, trace)),
              log_text("model", model_pool_name(f->pool)), log_text("tenant", f->tenant->name),
-             log_int("status", f->status), log_int("run", (int64_t)f->replica),
+             log_int("status", f->status), log_int("run", flight_run(f->call)),
              log_dur("waited", f->waited),
              log_dur("first_chunk", f->chunks ? f->first_chunk - f->started : 0),
              log_dur("took", took), log_int("chunks", (int64_t)f->chunks),
@@ -267,6 +277,7 @@ static void account(struct flight *f)
     nsec took = loop_now(f->worker->loop) - f->started;
     flight_move(f, FLIGHT_ENDED);
     loop_timer_stop(&f->keepalive);
+    loop_timer_stop(&f->hedge);
     flight_reckon(f);
     metric_observe(flight_meters(f)->duration, nsec_to_seconds(took));
     model_meters_count(flight_meters(f), f->status);
@@ -277,7 +288,8 @@ static void account(struct flight *f)
 
 void flight_end(struct flight *f)
 {
-    CHECK(!f->exchange && !f->call && f->ticket.request.state == POOL_OUT);
+    CHECK(!f->exchange && !f->calls[0].http && !f->calls[1].http);
+    CHECK(f->ticket.request.state == POOL_OUT);
     account(f);
     free_flight(f);
 }
@@ -286,9 +298,7 @@ void flight_departed(struct flight *f)
 {
     f->exchange = NULL;
     f->status = 499;
-    if (f->call)
-        http_call_cancel(f->call);
-    f->call = NULL;
+    flight_cut(f);
     flight_settle(f);
     account(f);
     if (model_pool_cancel(f->pool, &f->ticket))
@@ -297,41 +307,54 @@ void flight_departed(struct flight *f)
 
 void flight_writable(struct flight *f)
 {
-    if (f->call)
-        http_call_resume(f->call);
+    if (f->call && f->call->http)
+        http_call_resume(f->call->http);
+}
+
+void flight_aim(struct flight *f, const struct table_entry *target)
+{
+    const struct routes_model *model = target->model;
+    model_pool_unref(f->pool);
+    f->pool = model_pool_ref(target->pool);
+    f->price = model->price;
+    f->resumable = f->may_resume && model->resumes;
+    f->ticket.request.entry.deadline = nsec_after(clock_now(), model->queue_max_wait);
 }
 
 void flight_start(struct worker *w, struct flight_request *take_request)
 {
     struct flight *f = NEW(struct flight);
-    const struct routes_model *model = take_request->target->model;
     f->worker = w;
     f->exchange = take_request->exchange;
-    f->pool = model_pool_ref(take_request->target->pool);
     f->upstream_path = take_request->upstream_path;
     f->edited = take_request->take_body;
     f->stream = take_request->stream;
     f->usage_asked = take_request->usage_asked;
-    f->resumable = take_request->resumable;
+    f->may_resume = take_request->resumable;
     f->generates = take_request->generates;
     f->dialect = take_request->dialect;
     if (f->dialect->state_size)
         f->spoken = mem_alloc(f->dialect->state_size);
+    if (f->dialect->begin)
+        f->dialect->begin(f->spoken, http_exchange_request(f->exchange)->body);
     openai_resume_init(&f->resume);
     f->tenant = take_request->tenant->tenant;
-    f->price = model->price;
     f->limits = take_request->tenant->rules->limits;
     f->hold = take_request->hold;
     f->rates = take_request->rates;
     f->started = http_exchange_started(f->exchange);
     snprintf(f->id, sizeof(f->id), "req_%016llx", (unsigned long long)rng_u64(&w->rng));
-    buf_init(&f->held, FLIGHT_ANSWER_MAX);
+    for (int leg = 0; leg < POOL_LEGS; leg++) {
+        f->calls[leg] = (struct flight_call){.flight = f, .leg = leg};
+        buf_init(&f->calls[leg].held, FLIGHT_ANSWER_MAX);
+    }
     const struct http_request *request = http_exchange_request(f->exchange);
     f->prompt_length = request->body.len;
     flight_trace_begin(&f->trace, w->options->tracer,
                        http_header_get(&request->headers, STR("traceparent")), &w->rng);
     http_exchange_set_data(f->exchange, f);
     f->keepalive.fire = on_keepalive;
+    flight_hedge_init(f);
     if (f->stream)
         loop_timer_start(w->loop, &f->keepalive, w->options->keepalive);
     f->ticket = (struct ticket){.home = w->loop, .deliver = on_verdict, .released = on_released};
@@ -340,7 +363,6 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         .band = take_request->band,
         .input_tokens = take_request->input_tokens,
         .output_tokens = take_request->output_tokens,
-        .deadline = nsec_after(clock_now(), model->queue_max_wait),
     };
     f->blocks = take_request->take_blocks;
     f->ticket.request.route = (struct route_request){
@@ -351,6 +373,8 @@ void flight_start(struct worker *w, struct flight_request *take_request)
         .block_count = take_request->block_count,
         .block_tokens = PREFIX_BLOCK_BYTES / BYTES_PER_TOKEN,
     };
+    flight_aim(f, take_request->target);
+    f->asked_pool = f->pool;
     flight_record_begin(f, take_request->band);
     model_pool_submit(f->pool, &f->ticket);
 }

@@ -40,8 +40,8 @@ struct flight_request {
     const struct dialect *dialect;     /* that the client speaks */
     bool stream;                       /* the client asked for a stream */
     bool usage_asked;                  /* the stream's report of usage is for the client too */
-    bool resumable;                    /* ask the replica for what another would need to go on */
-    bool generates;                    /* else nothing is used if nothing is reported */
+    bool resumable; /* a stream that another replica could go on with, if the engine can */
+    bool generates; /* else nothing is used if nothing is reported */
     enum queue_band band;
     uint64_t input_tokens, output_tokens; /* estimates */
     uint64_t session;                     /* hash; 0: none */

@@ -8,12 +8,13 @@
  * A client that leaves has caused the reading of its prompt. */
 static void guess_usage(struct flight *f)
 {
-    bool answered = f->upstream_status >= 200 && f->upstream_status < 400;
-    if (!f->generates || f->ticket.request.attempts == 0 ||
-        (!answered && f->events == 0 && f->status != 499))
+    if (!f->generates || f->ticket.request.attempts == 0)
+        return;
+    bool answered = f->call->status >= 200 && f->call->status < 400;
+    if ((!answered && f->events == 0 && f->status != 499))
         return;
     f->usage.prompt_tokens = f->prompt_length / BYTES_PER_TOKEN;
-    f->usage.completion_tokens = f->upstream_stream ? f->events : f->held.len / BYTES_PER_TOKEN;
+    f->usage.completion_tokens = f->call->stream ? f->events : f->call->held.len / BYTES_PER_TOKEN;
 }
 
 void flight_settle(struct flight *f)

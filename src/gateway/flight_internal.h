@@ -18,11 +18,28 @@ enum {
     FLIGHT_CONTENT_TYPE_MAX = 128,
 };
 
+/* A replica's turn: the only one, or one of two while the request is hedged. */
+struct flight_call {
+    struct flight *flight;
+    struct http_call *http; /* NULL: it does not run */
+    int leg;                /* of the pool's request */
+    struct verdict verdict; /* that sent it */
+    unsigned attempt;       /* its number in the record */
+    struct flight_trace_call trace;
+    int status;  /* 0: no head yet */
+    bool stream; /* it answers with events */
+    bool begun;  /* its first byte has been told to the pool */
+    char content_type[FLIGHT_CONTENT_TYPE_MAX];
+    struct buf held; /* own: an incomplete event, or an answer until complete */
+};
+
 struct flight {
     struct ticket ticket;
     struct worker *worker;
     struct http_exchange *exchange; /* borrow; NULL after the client left */
     struct model_pool *pool;        /* ref */
+    struct model_pool *asked_pool;  /* borrow: of the model that was asked for */
+    unsigned fallbacks;             /* how many of its chain have been looked at */
     struct tenant *tenant;          /* borrow */
     struct routes_price price;
     struct limit_rules limits;
@@ -41,16 +58,14 @@ struct flight {
     char id[FLIGHT_ID_LEN + 1];
     struct loop_timer keepalive;
 
-    /* the present call */
-    struct http_call *call;
-    uint64_t replica;
-    int upstream_status;
-    bool upstream_stream; /* it answers with events */
-    char content_type[FLIGHT_CONTENT_TYPE_MAX];
-    struct buf held; /* own: an incomplete event, or an answer until complete */
+    struct flight_call calls[POOL_LEGS];
+    struct flight_call *
+        call; /* the one that answers; before that the first, or what is left of two; NULL: none yet */
+    struct loop_timer hedge; /* runs until the first call is late */
 
     /* a stream that another replica could go on with */
-    bool resumable;
+    bool may_resume; /* as asked */
+    bool resumable;  /* and as the engine can */
     struct openai_resume_state resume;
     struct buf
         resumed; /* own: the body that asks for the rest; empty before the first resumption */
@@ -75,6 +90,12 @@ static inline struct model_meters *flight_meters(struct flight *f)
     return model_pool_meters(f->pool);
 }
 
+/* Of a replica's process, for the log. */
+static inline int64_t flight_run(const struct flight_call *c)
+{
+    return c ? (int64_t)c->verdict.decision.replica : 0;
+}
+
 void flight_move(struct flight *f, enum flight_state to);
 
 /* flight.c: towards the client. */
@@ -86,12 +107,14 @@ void flight_send_end(struct flight *f);   /* of a stream that is complete; its u
 void flight_send_whole(struct flight *f, int status, struct str content_type, struct str body);
 void flight_fail(struct flight *f, int status, struct str code, struct str message,
                  nsec retry_after);
+void flight_aim(struct flight *f, const struct table_entry *target); /* at a model's pool */
 void flight_end(struct flight *f); /* the client has its answer: out of the pool's hands, freed */
 
 /* flight_record.c: what happened to it, for `fairway why`. */
 void flight_record_begin(struct flight *f, enum queue_band band);
-void flight_record_dispatched(struct flight *f);
-void flight_record_left(struct flight *f, const char *outcome); /* a replica that failed it */
+void flight_record_fell_back(struct flight *f);
+void flight_record_dispatched(struct flight_call *c);
+void flight_record_left(struct flight_call *c, const char *outcome); /* a replica that failed it */
 void flight_record_end(struct flight *f, int64_t cost);
 
 /* flight_account.c: what it used, when it is over. */
@@ -101,7 +124,17 @@ void flight_reckon(struct flight *f);
 /* flight_resume.c: a replica broke off in mid-stream. False: nobody can go on with it. */
 bool flight_resume(struct flight *f);
 
-/* flight_upstream.c: towards the replica that the verdict names. */
-void flight_call(struct flight *f);
+/* flight_fallback.c: the pool has refused it. False: no other model takes it. */
+bool flight_fall_back(struct flight *f);
+
+/* flight_hedge.c: one request at two replicas, when the first is late. */
+void flight_hedge_init(struct flight *f);
+void flight_hedge_arm(struct flight *f, nsec at); /* NSEC_NEVER: not at all */
+void flight_choose(struct flight_call *c);        /* this one answers: the other is left */
+bool flight_lose_leg(struct flight_call *c);      /* it failed. False: there is no other */
+
+/* flight_upstream.c: towards the replica that a verdict names. */
+void flight_dispatch(struct flight *f, const struct verdict *v);
+void flight_cut(struct flight *f); /* whatever runs */
 
 #endif

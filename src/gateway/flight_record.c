@@ -28,35 +28,56 @@ void flight_record_begin(struct flight *f, enum queue_band band)
     f->record = records_add(&f->worker->records, &first);
 }
 
-void flight_record_dispatched(struct flight *f)
+void flight_record_fell_back(struct flight *f)
 {
-    const struct pool_decision *d = &f->ticket.verdict.decision;
+    struct record *r = records_lock(&f->worker->records, f->record);
+    if (!r)
+        return;
+    copy_name(r->model, model_pool_name(f->pool));
+    copy_name(r->asked, model_pool_name(f->asked_pool));
+    r->pool = f->pool;
+    records_unlock(&f->worker->records);
+}
+
+void flight_record_dispatched(struct flight_call *c)
+{
+    struct flight *f = c->flight;
+    const struct pool_decision *d = &c->verdict.decision;
     struct record *r = records_lock(&f->worker->records, f->record);
     if (!r)
         return;
     r->state = RECORD_RUNNING;
     r->waited = f->waited;
-    r->queue = d->queue;
-    if (r->attempts < RECORD_ATTEMPTS_MAX)
-        r->attempt[r->attempts] = (struct record_attempt){.replica = d->replica,
-                                                          .candidates = d->choice.candidates,
-                                                          .dispatched = since_arrival(f)};
-    r->attempts++;
+    if (d->kind == POOL_DISPATCH)
+        r->queue = d->queue;
+    c->attempt = r->attempts++;
+    if (c->attempt < RECORD_ATTEMPTS_MAX)
+        r->attempt[c->attempt] = (struct record_attempt){.replica = d->replica,
+                                                         .candidates = d->choice.candidates,
+                                                         .hedge = d->kind == POOL_HEDGE,
+                                                         .dispatched = since_arrival(f)};
     records_unlock(&f->worker->records);
 }
 
-void flight_record_left(struct flight *f, const char *outcome)
+static void end_attempt(struct record *r, const struct flight_call *c, const char *outcome)
 {
+    if (c->attempt >= RECORD_ATTEMPTS_MAX || r->attempt[c->attempt].outcome)
+        return;
+    struct record_attempt *a = &r->attempt[c->attempt];
+    a->ended = since_arrival(c->flight);
+    a->status = c->status;
+    a->outcome = outcome;
+}
+
+void flight_record_left(struct flight_call *c, const char *outcome)
+{
+    struct flight *f = c->flight;
     struct record *r = records_lock(&f->worker->records, f->record);
     if (!r)
         return;
-    if (r->attempts > 0 && r->attempts <= RECORD_ATTEMPTS_MAX) {
-        struct record_attempt *a = &r->attempt[r->attempts - 1];
-        a->ended = since_arrival(f);
-        a->status = f->upstream_status;
-        a->outcome = outcome;
-    }
-    r->state = RECORD_WAITING; /* unless its end follows */
+    end_attempt(r, c, outcome);
+    if (f->state == FLIGHT_WAITING)
+        r->state = RECORD_WAITING;
     records_unlock(&f->worker->records);
 }
 
@@ -76,11 +97,7 @@ void flight_record_end(struct flight *f, int64_t cost)
     r->output_tokens = f->usage.completion_tokens;
     r->usage_reported = f->usage_known;
     r->cost = cost;
-    if (r->attempts > 0 && r->attempts <= RECORD_ATTEMPTS_MAX &&
-        !r->attempt[r->attempts - 1].outcome) {
-        r->attempt[r->attempts - 1].ended = r->took;
-        r->attempt[r->attempts - 1].status = f->upstream_status;
-        r->attempt[r->attempts - 1].outcome = f->status == 499 ? "the client left" : "answered";
-    }
+    if (f->call)
+        end_attempt(r, f->call, f->status == 499 ? "the client left" : "answered");
     records_unlock(&f->worker->records);
 }

@@ -25,7 +25,7 @@ static void write_body(struct flight *f)
 /* Only the words that end it are missing. */
 static void end_finished(struct flight *f)
 {
-    flight_record_left(f, "broke off behind its last chunk");
+    flight_record_left(f->call, "broke off behind its last chunk");
     flight_settle(f);
     model_pool_finish(f->pool, &f->ticket, ROUTE_FAILED);
     flight_send_chunk(f, STR("data: [DONE]\n\n"));
@@ -38,7 +38,7 @@ bool flight_resume(struct flight *f)
     if (!f->resumable || !openai_resume_possible(&f->resume))
         return false;
     log_warn("replica failed in mid-stream, another goes on", log_str("id", f->id),
-             log_text("model", model_pool_name(f->pool)), log_int("run", (int64_t)f->replica),
+             log_text("model", model_pool_name(f->pool)), log_int("run", flight_run(f->call)),
              log_int("shown", (int64_t)f->resume.shown));
     metric_add(flight_meters(f)->resumed_streams, 1);
     if (f->resume.finished) {
@@ -47,9 +47,9 @@ bool flight_resume(struct flight *f)
     }
     write_body(f);
     f->resumptions++;
-    buf_clear(&f->held);
+    buf_clear(&f->call->held);
     flight_move(f, FLIGHT_WAITING);
-    flight_record_left(f, "broke off; another goes on");
+    flight_record_left(f->call, "broke off; another goes on");
     loop_timer_start(f->worker->loop, &f->keepalive, f->worker->options->keepalive);
     flight_settle(f);
     model_pool_continue(f->pool, &f->ticket);

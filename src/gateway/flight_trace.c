@@ -20,12 +20,12 @@ void flight_trace_begin(struct flight_trace *t, const struct tracer *tracer, str
     }
 }
 
-char *flight_trace_call(struct flight_trace *t, struct rng *random,
-                        char traceparent[TRACEPARENT_MAX])
+char *flight_trace_call(const struct flight_trace *t, struct flight_trace_call *call,
+                        struct rng *random, char traceparent[TRACEPARENT_MAX])
 {
     struct trace_context out = t->own;
-    out.span = t->generate = rng_u64(random);
-    t->dispatched = clock_wall();
+    out.span = call->span = rng_u64(random);
+    call->began = clock_wall();
     return trace_format(&out, traceparent);
 }
 
@@ -44,14 +44,14 @@ static void describe_inference(const struct flight *f, struct span *s)
 static void describe_schedule(const struct flight *f, struct span *s)
 {
     span_double(s, "fairway.queue_wait", nsec_to_seconds(f->waited));
-    span_int(s, "fairway.candidates", f->ticket.verdict.decision.choice.candidates);
-    span_int(s, "fairway.replica", (int64_t)f->replica);
+    span_int(s, "fairway.candidates", f->call ? f->call->verdict.decision.choice.candidates : 0);
+    span_int(s, "fairway.replica", flight_run(f->call));
 }
 
 static void describe_generate(const struct flight *f, struct span *s)
 {
-    span_text(s, "server.address", str_from(f->ticket.verdict.host));
-    span_int(s, "server.port", f->ticket.verdict.port);
+    span_text(s, "server.address", str_from(f->call->verdict.host));
+    span_int(s, "server.port", f->call->verdict.port);
     span_text(s, "gpu_id", STR("cpu"));
     span_int(s, "tokens_generated", (int64_t)f->usage.completion_tokens);
     span_int(s, "gen_ai.usage.input_tokens", (int64_t)f->usage.prompt_tokens);
@@ -76,10 +76,11 @@ void flight_trace_end(const struct flight *f, struct tracer *tracer)
     span_end(&spans[count++], now);
     span_begin(&spans[count], "schedule", SPAN_INTERNAL, &t->own, &f->worker->rng, t->began);
     describe_schedule(f, &spans[count]);
-    span_end(&spans[count++], t->dispatched ? t->dispatched : now);
-    if (t->dispatched) {
-        span_begin(&spans[count], "generate", SPAN_CLIENT, &t->own, &f->worker->rng, t->dispatched);
-        spans[count].context.span = t->generate;
+    span_end(&spans[count++], f->call ? f->call->trace.began : now);
+    if (f->call) {
+        span_begin(&spans[count], "generate", SPAN_CLIENT, &t->own, &f->worker->rng,
+                   f->call->trace.began);
+        spans[count].context.span = f->call->trace.span;
         describe_generate(f, &spans[count]);
         span_end(&spans[count++], now);
     }

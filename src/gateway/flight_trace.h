@@ -4,7 +4,7 @@
  *
  *   inference    from the request's first byte to the end of its response
  *     schedule   waiting in the queue, and the choice of the replica
- *     generate   the call to the replica (the last one, if others failed); its id goes out as traceparent
+ *     generate   the call to the replica (the one that answered, or the last); its id goes out as traceparent
  *
  * Thread rule: on the worker's thread.
  */
@@ -18,16 +18,21 @@ struct flight;
 struct flight_trace {
     struct trace_context own; /* of the span `inference` */
     uint64_t parent;          /* the caller's span; 0: none */
-    uint64_t generate;        /* span id of the present call */
-    nsec began, dispatched;   /* wall clock; dispatched 0: never */
+    nsec began;               /* wall clock, as all here */
+};
+
+/* Of one call to a replica. */
+struct flight_trace_call {
+    uint64_t span;
+    nsec began;
 };
 
 /* tracer may be NULL: ids are passed on, nothing is kept. */
 void flight_trace_begin(struct flight_trace *t, const struct tracer *tracer, struct str traceparent,
                         struct rng *random);
 /* A call begins; the header to send with it. */
-char *flight_trace_call(struct flight_trace *t, struct rng *random,
-                        char traceparent[TRACEPARENT_MAX]);
+char *flight_trace_call(const struct flight_trace *t, struct flight_trace_call *call,
+                        struct rng *random, char traceparent[TRACEPARENT_MAX]);
 void flight_trace_end(const struct flight *f, struct tracer *tracer);
 
 #endif

@@ -38,16 +38,17 @@ static bool is_kept_back(struct str name)
     return str_eq_nocase(str_sub(name, 0, 10), STR("x-fairway-"));
 }
 
-static size_t upstream_headers(struct flight *f, const struct http_request *r,
+static size_t upstream_headers(struct flight_call *c, const struct http_request *r,
                                struct http_header ret_headers[HTTP_HEADERS_MAX + 3],
                                char traceparent[TRACEPARENT_MAX])
 {
+    struct flight *f = c->flight;
     size_t count = 0;
     for (size_t i = 0; i < r->headers.count; i++)
         if (!is_kept_back(r->headers.items[i].name))
             ret_headers[count++] = r->headers.items[i];
     ret_headers[count++] = (struct http_header){STR("x-request-id"), str_from(f->id)};
-    flight_trace_call(&f->trace, &f->worker->rng, traceparent);
+    flight_trace_call(&f->trace, &c->trace, &f->worker->rng, traceparent);
     ret_headers[count++] = (struct http_header){STR("traceparent"), str_from(traceparent)};
     if (f->resumable)
         ret_headers[count++] = (struct http_header){STR("x-fairway-progress"), STR("1")};
@@ -62,17 +63,16 @@ static bool worth_a_retry(int status)
 
 static void on_head(void *ctx, int status, const struct http_headers *headers)
 {
-    struct flight *f = ctx;
+    struct flight_call *c = ctx;
     struct str type = http_header_get(headers, STR("content-type"));
-    f->upstream_status = status;
-    f->upstream_stream =
-        status == 200 && str_eq_nocase(str_sub(type, 0, 17), STR("text/event-stream"));
-    size_t len = MIN(type.len, sizeof(f->content_type) - 1);
+    c->status = status;
+    c->stream = status == 200 && str_eq_nocase(str_sub(type, 0, 17), STR("text/event-stream"));
+    size_t len = MIN(type.len, sizeof(c->content_type) - 1);
     if (len)
-        memcpy(f->content_type, type.ptr, len);
-    f->content_type[len] = 0;
-    if (f->upstream_stream)
-        f->held.max = FLIGHT_EVENT_MAX;
+        memcpy(c->content_type, type.ptr, len);
+    c->content_type[len] = 0;
+    if (c->stream)
+        c->held.max = FLIGHT_EVENT_MAX;
 }
 
 static void pass_on(struct flight *f, struct str events)
@@ -81,10 +81,8 @@ static void pass_on(struct flight *f, struct str events)
         return;
     if (f->state == FLIGHT_CALLING) {
         flight_move(f, FLIGHT_ANSWERING);
-        if (f->ticket.request.state == POOL_RUNNING) /* not if the stream came whole at once */
-            model_pool_first_byte(f->pool, &f->ticket);
         if (!f->head_sent)
-            flight_send_head(f, 200, str_from(f->content_type));
+            flight_send_head(f, 200, str_from(f->call->content_type));
     }
     f->events += sse_count_events(events);
     if (f->events - f->charged >= EVENTS_PER_CHARGE) {
@@ -117,41 +115,46 @@ static void pass_events(struct flight *f, struct str events)
     pass_on(f, str_sub(events, at + report.len, events.len));
 }
 
-static void on_events(struct flight *f, struct str bytes)
+static void on_events(struct flight_call *c, struct str bytes)
 {
-    if (f->held.len == 0) {
-        size_t whole = sse_whole_events(bytes, 0);
-        pass_events(f, str_sub(bytes, 0, whole));
-        buf_put(&f->held, str_sub(bytes, whole, bytes.len));
-        return;
+    struct flight *f = c->flight;
+    size_t seen = c->held.len;
+    struct str all = bytes;
+    if (seen) {
+        buf_put(&c->held, bytes);
+        all = buf_str(&c->held);
     }
-    size_t seen = f->held.len;
-    buf_put(&f->held, bytes);
-    size_t whole = sse_whole_events(buf_str(&f->held), seen);
-    pass_events(f, str_sub(buf_str(&f->held), 0, whole));
-    buf_drop_front(&f->held, whole);
+    size_t whole = sse_whole_events(all, seen);
+    if (whole > 0) {
+        flight_choose(c);
+        pass_events(f, str_sub(all, 0, whole));
+    }
+    if (seen)
+        buf_drop_front(&c->held, whole);
+    else
+        buf_put(&c->held, str_sub(bytes, whole, bytes.len));
 }
 
 static void on_body(void *ctx, struct str bytes)
 {
-    struct flight *f = ctx;
-    if (f->upstream_stream)
-        on_events(f, bytes);
+    struct flight_call *c = ctx;
+    if (c->stream)
+        on_events(c, bytes);
     else
-        buf_put(&f->held, bytes); /* too much: the sticky error is found in on_done */
+        buf_put(&c->held, bytes); /* too much: the sticky error is found in on_done */
 }
 
 static void retry(struct flight *f, int error)
 {
     log_warn("replica failed, trying another", log_str("id", f->id),
-             log_text("model", model_pool_name(f->pool)), log_int("run", (int64_t)f->replica),
+             log_text("model", model_pool_name(f->pool)), log_int("run", flight_run(f->call)),
              log_str("error", error ? err_text(error) : "refused"),
-             log_int("status", f->upstream_status));
+             log_int("status", f->call->status));
     f->retries++;
     metric_add(flight_meters(f)->retries, 1);
     flight_move(f, FLIGHT_WAITING);
-    flight_record_left(f, "failed before it answered");
-    buf_clear(&f->held);
+    flight_record_left(f->call, "failed before it answered");
+    buf_clear(&f->call->held);
     flight_settle(f);
     model_pool_retry(f->pool, &f->ticket);
 }
@@ -167,7 +170,7 @@ static void answer_as_event(struct flight *f)
 {
     struct buf event;
     buf_init(&event, ANSWER_SPOKEN_MAX);
-    f->dialect->late(f->upstream_status, buf_str(&f->held), &event);
+    f->dialect->late(f->spoken, f->call->status, buf_str(&f->call->held), &event);
     CHECK(!event.error);
     flight_send_event(f, buf_str(&event));
     buf_fini(&event);
@@ -177,11 +180,13 @@ static void answer_at_once(struct flight *f)
 {
     struct buf answer;
     if (!f->dialect->whole) {
-        flight_send_whole(f, f->upstream_status, str_from(f->content_type), buf_str(&f->held));
+        flight_send_whole(f, f->call->status, str_from(f->call->content_type),
+                          buf_str(&f->call->held));
         return;
     }
     buf_init(&answer, ANSWER_SPOKEN_MAX);
-    int status = f->dialect->whole(f->upstream_status, buf_str(&f->held), &answer);
+    int status = f->dialect->whole(http_exchange_request(f->exchange)->body, f->call->status,
+                                   buf_str(&f->call->held), &answer);
     CHECK(!answer.error);
     flight_send_whole(f, status, STR("application/json"), buf_str(&answer));
     buf_fini(&answer);
@@ -190,8 +195,8 @@ static void answer_at_once(struct flight *f)
 /* An answer that is no stream, complete. That the client was wrong says nothing about the replica. */
 static void answer_whole(struct flight *f)
 {
-    bool client_wrong = f->upstream_status >= 400 && f->upstream_status < 500;
-    f->usage_known = openai_read_usage(buf_str(&f->held), &f->usage);
+    bool client_wrong = f->call->status >= 400 && f->call->status < 500;
+    f->usage_known = openai_read_usage(buf_str(&f->call->held), &f->usage);
     finish_ticket(f, client_wrong ? ROUTE_NEUTRAL : ROUTE_OK);
     flight_move(f, FLIGHT_ANSWERING);
     if (f->head_sent)
@@ -204,9 +209,9 @@ static void answer_whole(struct flight *f)
 static void end_stream(struct flight *f)
 {
     finish_ticket(f, ROUTE_OK);
-    pass_on(f, buf_str(&f->held));
+    pass_on(f, buf_str(&f->call->held));
     if (!f->head_sent)
-        flight_send_head(f, 200, str_from(f->content_type));
+        flight_send_head(f, 200, str_from(f->call->content_type));
     flight_send_end(f);
     flight_end(f);
 }
@@ -214,9 +219,9 @@ static void end_stream(struct flight *f)
 static void break_stream(struct flight *f)
 {
     log_warn("replica failed in mid-stream", log_str("id", f->id),
-             log_text("model", model_pool_name(f->pool)), log_int("run", (int64_t)f->replica));
+             log_text("model", model_pool_name(f->pool)), log_int("run", flight_run(f->call)));
     metric_add(flight_meters(f)->broken_streams, 1);
-    flight_record_left(f, "broke off");
+    flight_record_left(f->call, "broke off");
     finish_ticket(f, ROUTE_FAILED);
     flight_fail(f, 502, STR("stream_interrupted"),
                 STR("The replica that served this stream failed. What was sent so far is correct "
@@ -226,10 +231,16 @@ static void break_stream(struct flight *f)
 
 static void on_done(void *ctx, int error)
 {
-    struct flight *f = ctx;
-    f->call = NULL;
+    struct flight_call *c = ctx;
+    struct flight *f = c->flight;
+    c->http = NULL;
     if (!error)
-        error = f->held.error;
+        error = c->held.error;
+    bool is_refused = !error && worth_a_retry(c->status);
+    if ((error || is_refused) && flight_lose_leg(c))
+        return;
+    if (!error && !is_refused)
+        flight_choose(c);
     if (f->state == FLIGHT_ANSWERING && error) {
         if (!flight_resume(f))
             break_stream(f);
@@ -237,9 +248,9 @@ static void on_done(void *ctx, int error)
         finish_ticket(f, ROUTE_OK);
         flight_fail(f, 502, STR("answer_too_big"),
                     STR("The replica's answer is longer than the gateway holds (32 MiB)."), 0);
-    } else if (error || worth_a_retry(f->upstream_status))
+    } else if (error || is_refused)
         retry(f, error);
-    else if (f->upstream_stream)
+    else if (c->stream)
         end_stream(f);
     else
         answer_whole(f);
@@ -252,28 +263,39 @@ static struct str body_of(const struct flight *f)
                            : http_exchange_request(f->exchange)->body;
 }
 
-void flight_call(struct flight *f)
+void flight_dispatch(struct flight *f, const struct verdict *v)
 {
     const struct http_request *r = http_exchange_request(f->exchange);
     const struct gateway_options *options = f->worker->options;
+    struct flight_call *c = &f->calls[v->decision.leg];
     struct http_header headers[HTTP_HEADERS_MAX + 3];
     char traceparent[TRACEPARENT_MAX];
     const struct http_call_request request = {
-        .host = str_from(f->ticket.verdict.host),
-        .port = f->ticket.verdict.port,
+        .host = str_from(v->host),
+        .port = v->port,
         .method = STR("POST"),
         .target = f->upstream_path,
         .headers = headers,
-        .header_count = upstream_headers(f, r, headers, traceparent),
+        .header_count = upstream_headers(c, r, headers, traceparent),
         .body = body_of(f),
         .connect_timeout = options->upstream_connect_timeout,
         .head_timeout = options->upstream_head_timeout,
         .idle_timeout = options->upstream_idle_timeout,
     };
-    const struct http_call_events events = {on_head, on_body, on_done, f};
-    flight_move(f, FLIGHT_CALLING);
-    f->upstream_status = 0;
-    f->upstream_stream = false;
-    f->held.max = FLIGHT_ANSWER_MAX;
-    f->call = http_call_start(f->worker->client, &request, &events);
+    const struct http_call_events events = {on_head, on_body, on_done, c};
+    c->verdict = *v;
+    c->status = 0;
+    c->stream = c->begun = false;
+    c->held.max = FLIGHT_ANSWER_MAX;
+    flight_record_dispatched(c);
+    c->http = http_call_start(f->worker->client, &request, &events);
+}
+
+void flight_cut(struct flight *f)
+{
+    for (int leg = 0; leg < POOL_LEGS; leg++) {
+        if (f->calls[leg].http)
+            http_call_cancel(f->calls[leg].http);
+        f->calls[leg].http = NULL;
+    }
 }

@@ -272,6 +272,12 @@ void gateway_write_load(struct gateway *g, struct json_writer *w)
 
 /* ---- metrics ---- */
 
+/* A counter that somebody else keeps. */
+static void catch_up(struct metric *counter, uint64_t value)
+{
+    metric_add(counter, (double)value - metric_value(counter));
+}
+
 void gateway_write_metrics(struct gateway *g, struct buf *out)
 {
     pthread_mutex_lock(&g->mutex);
@@ -282,6 +288,11 @@ void gateway_write_metrics(struct gateway *g, struct buf *out)
         metric_set(m->queue_length, (double)state.queued);
         metric_set(m->running, state.running);
         metric_set(m->slots, state.slots);
+        catch_up(m->prefix_inserted, state.prefix_inserted);
+        catch_up(m->prefix_evicted, state.prefix_evicted);
+        catch_up(m->prefix_dropped, state.prefix_dropped);
+        metric_set(m->prefix_blocks, (double)state.prefix_blocks);
+        metric_set(m->prefix_capacity, (double)state.prefix_capacity);
     }
     pthread_mutex_unlock(&g->mutex);
     metrics_write(g->options.metrics, METRICS_PROMETHEUS, out);

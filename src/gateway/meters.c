@@ -26,15 +26,37 @@ static struct metric *plain(struct metrics *m, struct str model, enum metric_typ
     return series(m, &spec, model);
 }
 
+/* A counter with one label more. */
+static struct metric *by(struct metrics *m, struct str model, const char *name, const char *help,
+                         const char *label, const char *value)
+{
+    const struct metric_spec spec = {METRIC_COUNTER, name, help, {"model_name", label}, NULL, 0};
+    const struct str values[] = {model, str_from(value)};
+    return metric_series(metrics_family(m, &spec), values);
+}
+
 static struct metric *rejected(struct metrics *m, struct str model, const char *reason)
 {
-    const struct metric_spec spec = {METRIC_COUNTER,
-                                     "fairway_requests_rejected_total",
-                                     "Requests that the queue refused, by reason",
-                                     {"model_name", "reason"},
-                                     NULL,
-                                     0};
-    const struct str values[] = {model, str_from(reason)};
+    return by(m, model, "fairway_requests_rejected_total",
+              "Requests that the queue refused, by reason", "reason", reason);
+}
+
+static struct metric *prefix_blocks(struct metrics *m, struct str model, const char *event)
+{
+    return by(m, model, "fairway_prefix_blocks_total",
+              "Blocks of prompts in the index of the policy prefix, by what happened to them",
+              "event", event);
+}
+
+static struct metric *queue_wait(struct metrics *m, struct str model, const char *priority)
+{
+    const struct metric_spec spec = {METRIC_HISTOGRAM,
+                                     "fairway_queue_wait_seconds",
+                                     "From arrival to dispatch to a replica, by priority",
+                                     {"model_name", "priority"},
+                                     metric_buckets_latency,
+                                     metric_buckets_latency_count};
+    const struct str values[] = {model, str_from(priority)};
     return metric_series(metrics_family(m, &spec), values);
 }
 
@@ -53,14 +75,19 @@ struct model_meters *model_meters_new(struct metrics *registry, struct str model
                   "From a request's first byte to the first streamed chunk", latency, n);
     m->inter_token = histogram(registry, model, "fairway_inter_token_seconds",
                                "Between two chunks of a stream", token, n_token);
-    m->queue_wait = histogram(registry, model, "fairway_queue_wait_seconds",
-                              "From arrival to dispatch to a replica", latency, n);
+    m->queue_wait[QUEUE_BAND_HIGH] = queue_wait(registry, model, "high");
+    m->queue_wait[QUEUE_BAND_NORMAL] = queue_wait(registry, model, "normal");
+    m->queue_wait[QUEUE_BAND_LOW] = queue_wait(registry, model, "low");
     m->queue_length = plain(registry, model, METRIC_GAUGE, "inference_queue_length",
                             "Requests that wait for a replica");
     m->running = plain(registry, model, METRIC_GAUGE, "fairway_requests_running",
                        "Requests that a replica is serving");
     m->slots = plain(registry, model, METRIC_GAUGE, "fairway_slots",
                      "Concurrent requests that the ready replicas take");
+    m->prefix_blocks = plain(registry, model, METRIC_GAUGE, "fairway_prefix_index_blocks",
+                             "Blocks of prompts that the router knows a replica has");
+    m->prefix_capacity = plain(registry, model, METRIC_GAUGE, "fairway_prefix_index_capacity",
+                               "Blocks that the index of prompts has room for; 0: no index");
     m->retries = plain(registry, model, METRIC_COUNTER, "fairway_retries_total",
                        "Requests sent to another replica after one failed");
     m->broken_streams =
@@ -68,6 +95,15 @@ struct model_meters *model_meters_new(struct metrics *registry, struct str model
               "Streams that ended with an error event because their replica failed");
     m->resumed_streams = plain(registry, model, METRIC_COUNTER, "fairway_streams_resumed_total",
                                "Streams that another replica went on with after theirs had failed");
+    m->hedges = plain(registry, model, METRIC_COUNTER, "fairway_hedges_total",
+                      "Requests sent to a second replica because the first was late");
+    m->hedges_won = plain(registry, model, METRIC_COUNTER, "fairway_hedges_won_total",
+                          "Of those: the second replica answered first");
+    m->fallbacks = plain(registry, model, METRIC_COUNTER, "fairway_fallbacks_total",
+                         "Requests for this model that went on to the next in its chain");
+    m->prefix_inserted = prefix_blocks(registry, model, "inserted");
+    m->prefix_evicted = prefix_blocks(registry, model, "evicted");
+    m->prefix_dropped = prefix_blocks(registry, model, "dropped");
     m->rejected_full = rejected(registry, model, "full");
     m->rejected_timeout = rejected(registry, model, "timeout");
     m->rejected_unavailable = rejected(registry, model, "unavailable");

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "core/queue/queue.h"
 
 struct metrics;
 struct metric;
@@ -15,9 +16,13 @@ struct metric;
 enum { MODEL_METERS_STATUS_MAX = 600 };
 
 struct model_meters {
-    struct metric *duration, *first_token, *inter_token, *queue_wait; /* histograms, seconds */
+    struct metric *duration, *first_token, *inter_token;       /* histograms, seconds */
+    struct metric *queue_wait[QUEUE_BANDS];                    /* likewise, by priority */
     struct metric *queue_length, *running, *slots;             /* gauges, set at each scrape */
-    struct metric *retries, *broken_streams, *resumed_streams; /* counters */
+    struct metric *retries, *broken_streams, *resumed_streams; /* counters, as the next */
+    struct metric *hedges, *hedges_won, *fallbacks;
+    struct metric *prefix_inserted, *prefix_evicted, *prefix_dropped; /* set at each scrape */
+    struct metric *prefix_blocks, *prefix_capacity;                   /* gauges, likewise */
     struct metric *rejected_full, *rejected_timeout, *rejected_unavailable;
     struct metric *_Atomic by_status[MODEL_METERS_STATUS_MAX]; /* NULL: not seen yet */
     struct metrics *registry;

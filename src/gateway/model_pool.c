@@ -96,18 +96,26 @@ static void deliver(struct mail *mail)
         t->deliver(t);
 }
 
+static struct verdict verdict_of(const struct model_pool *p, const struct pool_decision *d,
+                                 nsec now)
+{
+    struct verdict v = {.decision = *d};
+    if (d->kind == POOL_REJECT) {
+        v.retry_after = pool_retry_after(&p->core, now);
+        return v;
+    }
+    const struct address *a = &p->addresses[d->choice.place];
+    memcpy(v.host, a->host, sizeof(a->host));
+    v.port = a->port;
+    v.hedge_at = pool_hedge_at(&p->core, d->request, now);
+    return v;
+}
+
 static void send_verdict(struct model_pool *p, const struct pool_decision *d, struct loop *self,
                          nsec now)
 {
     struct ticket *t = container_of(d->request, struct ticket, request);
-    t->verdict = (struct verdict){.decision = *d};
-    if (d->kind == POOL_DISPATCH) {
-        const struct address *a = &p->addresses[d->choice.place];
-        memcpy(t->verdict.host, a->host, sizeof(a->host));
-        t->verdict.port = a->port;
-    } else {
-        t->verdict.retry_after = pool_retry_after(&p->core, now);
-    }
+    t->verdict = verdict_of(p, d, now);
     t->mail.deliver = deliver;
     t->in_mail = true;
     if (t->home == self)
@@ -187,11 +195,36 @@ static void settle(struct model_pool *p, struct ticket *t)
     pool_settle(&p->core, &t->request, t->input_tokens, t->output_tokens);
 }
 
-void model_pool_first_byte(struct model_pool *p, struct ticket *t)
+void model_pool_first_byte(struct model_pool *p, struct ticket *t, int leg)
 {
     pthread_mutex_lock(&p->mutex);
-    pool_first_byte(&p->core, &t->request, t->verdict.decision.leg, clock_now());
+    nsec now = clock_now();
+    int other = t->request.legs[!leg].place;
+    pool_first_byte(&p->core, &t->request, leg, now);
+    if (other == ROUTE_NONE)
+        pthread_mutex_unlock(&p->mutex);
+    else
+        step_and_unlock(p, t->home, now); /* the slower one has left its place */
+}
+
+bool model_pool_hedge(struct model_pool *p, struct ticket *t, struct verdict *ret_verdict)
+{
+    struct pool_decision d;
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    bool is_hedged = pool_hedge(&p->core, &t->request, now, &d);
+    if (is_hedged)
+        *ret_verdict = verdict_of(p, &d, now);
     pthread_mutex_unlock(&p->mutex);
+    return is_hedged;
+}
+
+void model_pool_lose_leg(struct model_pool *p, struct ticket *t, int leg)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    pool_lose_leg(&p->core, &t->request, leg, now);
+    step_and_unlock(p, t->home, now);
 }
 
 void model_pool_continue(struct model_pool *p, struct ticket *t)
@@ -304,6 +337,7 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
         limits.max_length = model->queue_max_length;
         limits.fairness = model->fairness;
         pool_set_queue_limits(&p->core, &limits);
+        pool_set_hedges(&p->core, model->hedge_ratio);
     }
     step_and_unlock(p, NULL, clock_now());
 }
@@ -325,6 +359,11 @@ struct model_pool_state model_pool_state(struct model_pool *p)
         .queued = p->core.queue.length,
         .running = route_running(&p->core.route),
         .slots = route_slots(&p->core.route),
+        .prefix_inserted = p->prefix.inserted,
+        .prefix_evicted = p->prefix.evicted,
+        .prefix_dropped = p->prefix.dropped,
+        .prefix_blocks = p->prefix.held,
+        .prefix_capacity = prefix_capacity(&p->prefix),
     };
     pthread_mutex_unlock(&p->mutex);
     return state;

@@ -28,6 +28,7 @@ struct verdict {
     struct pool_decision decision;
     char host[MODEL_POOL_HOST_MAX]; /* POOL_DISPATCH: where to */
     uint16_t port;
+    nsec hedge_at; /* POOL_DISPATCH: when model_pool_hedge is worth a try; NSEC_NEVER: not at all */
     nsec retry_after; /* POOL_REJECT */
 };
 
@@ -62,8 +63,12 @@ void model_pool_stop(struct model_pool *p);
 
 void model_pool_submit(struct model_pool *p, struct ticket *t);
 void model_pool_finish(struct model_pool *p, struct ticket *t, enum route_outcome outcome);
-/* The first byte of its answer came. */
-void model_pool_first_byte(struct model_pool *p, struct ticket *t);
+/* The first byte of its answer came; if it was hedged, the other leg is out. */
+void model_pool_first_byte(struct model_pool *p, struct ticket *t, int leg);
+/* It is late: a second replica, if there is one to spare. */
+[[nodiscard]] bool model_pool_hedge(struct model_pool *p, struct ticket *t,
+                                    struct verdict *ret_verdict);
+void model_pool_lose_leg(struct model_pool *p, struct ticket *t, int leg);
 /* Its replica broke off in mid-stream: another of the same revision is to go on. */
 void model_pool_continue(struct model_pool *p, struct ticket *t);
 /* It has generated so many tokens more: its tenant is charged. */
@@ -78,6 +83,8 @@ void model_pool_retry(struct model_pool *p, struct ticket *t);
 struct model_pool_state {
     size_t queued;
     unsigned running, slots;
+    uint64_t prefix_inserted, prefix_evicted, prefix_dropped; /* blocks, since the start */
+    size_t prefix_blocks, prefix_capacity; /* of the index of prompts; 0 without one */
 };
 struct model_pool_state model_pool_state(struct model_pool *p);
 

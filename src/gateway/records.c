@@ -103,6 +103,8 @@ static void put_attempts(struct json_writer *w, const struct record *r)
         json_object(w);
         json_member_u64(w, STR("replica"), a->replica);
         json_member_int(w, STR("candidates"), a->candidates);
+        if (a->hedge)
+            json_member_bool(w, STR("hedge"), true);
         put_seconds(w, STR("dispatched"), a->dispatched);
         if (a->outcome) {
             put_seconds(w, STR("ended"), a->ended);
@@ -135,6 +137,8 @@ void record_write(const struct record *r, struct json_writer *w)
     json_member_str(w, STR("id"), str_from(r->id));
     json_member_str(w, STR("tenant"), str_from(r->tenant));
     json_member_str(w, STR("model"), str_from(r->model));
+    if (r->asked[0])
+        json_member_str(w, STR("askedModel"), str_from(r->asked));
     json_member_str(w, STR("state"), str_from(states[r->state]));
     json_member_str(w, STR("priority"), str_from(bands[r->band]));
     json_member_bool(w, STR("stream"), r->stream);

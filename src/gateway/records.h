@@ -26,6 +26,7 @@ enum record_state { RECORD_WAITING, RECORD_RUNNING, RECORD_ENDED };
 struct record_attempt {
     uint64_t replica;
     int candidates; /* replicas that could have taken it */
+    bool hedge;     /* a second one beside the first, which was late */
     nsec dispatched, ended;
     int status; /* HTTP, of the replica; 0: it gave none */
     const char
@@ -36,6 +37,7 @@ struct record {
     uint64_t number; /* 0: none yet; the ring's own business */
     char id[RECORD_ID_MAX];
     char tenant[RECORD_NAME_MAX], model[RECORD_NAME_MAX];
+    char asked[RECORD_NAME_MAX]; /* the model that was asked for and could not; "": it is `model` */
     enum queue_band band;
     enum record_state state;
     bool stream;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/table.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
+#include "core/route/split.h"
 #include "gateway/tenants.h"
 #include "store/keys.h"
 
@@ -38,15 +40,33 @@ static size_t count_names(const struct routes *routes)
     return count;
 }
 
-static void add(struct table *t, struct str name, const struct routes_model *model,
-                struct model_pool *pool)
+static struct table_entry *new_entry(struct table *t, const struct routes_model *model,
+                                     struct model_pool *pool)
 {
-    if (map_find(&t->names, name))
-        return;
     struct table_entry *entry = &t->entries[t->count++];
     entry->model = model;
     entry->pool = model_pool_ref(pool);
-    map_insert(&t->names, name, &entry->node);
+    return entry;
+}
+
+static void add_alias(struct table *t, struct str alias, const struct routes_model *model,
+                      struct model_pool *pool)
+{
+    struct map_node *node = map_find(&t->names, alias);
+    if (!node) {
+        map_insert(&t->names, alias, &new_entry(t, model, pool)->node);
+        return;
+    }
+    struct table_entry *last = container_of(node, struct table_entry, node);
+    if (str_eq(alias, last->model->name))
+        return;
+    int sharers = 1;
+    for (; last->next; last = last->next)
+        sharers++;
+    if (last->model == model || sharers == TABLE_SHARERS_MAX)
+        return;
+    last->next = new_entry(t, model, pool);
+    last->next->node.key = alias;
 }
 
 /* ---- tenants ---- */
@@ -107,12 +127,12 @@ struct table *table_new(struct routes *routes, struct model_pool *const *pools,
     map_init(&t->names);
     size_t i = 0;
     for (const struct routes_model *m = routes->models; m; m = m->next)
-        add(t, m->name, m, pools[i++]);
+        map_insert(&t->names, m->name, &new_entry(t, m, pools[i++])->node);
     i = 0;
     /* Aliases after all names: an alias never hides a model. */
     for (const struct routes_model *m = routes->models; m; m = m->next, i++)
         for (const struct routes_alias *a = m->aliases; a; a = a->next)
-            add(t, a->name, m, pools[i]);
+            add_alias(t, a->name, m, pools[i]);
     add_tenants(t, tenants);
     return t;
 }
@@ -142,4 +162,20 @@ const struct table_entry *table_find(const struct table *t, struct str name)
 {
     struct map_node *node = t ? map_find(&t->names, name) : NULL;
     return node ? container_of(node, struct table_entry, node) : NULL;
+}
+
+const struct table_entry *table_pick(const struct table *t, struct str name,
+                                     const struct table_tenant *tenant, uint64_t key)
+{
+    const struct table_entry *entries[TABLE_SHARERS_MAX + 1] = {NULL};
+    struct split_part parts[TABLE_SHARERS_MAX];
+    size_t count = 0;
+    for (const struct table_entry *e = table_find(t, name); e; e = e->next) {
+        if (!table_tenant_may_use(tenant, e))
+            continue;
+        parts[count] = (struct split_part){hash_bytes(e->model->name), e->model->weight};
+        entries[count++] = e;
+    }
+    size_t place = count > 1 ? split_choose(parts, count, key) : 0;
+    return entries[place == count ? 0 : place];
 }

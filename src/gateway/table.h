@@ -21,6 +21,7 @@ struct table_entry {
     struct map_node node;             /* by a model's name or alias */
     const struct routes_model *model; /* borrow, of the snapshot */
     struct model_pool *pool;          /* ref */
+    struct table_entry *next;         /* of another model with this alias; NULL: no more */
 };
 
 /* What a tenant may, by this snapshot. */
@@ -52,7 +53,10 @@ struct table {
     size_t tenant_count;
 };
 
-/* pools[i] belongs to the i-th model of the snapshot. A name that an earlier model has already is left out. */
+/* So many models may share an alias; others with it are left out. */
+enum { TABLE_SHARERS_MAX = 16 };
+
+/* pools[i] belongs to the i-th model of the snapshot. An alias that is a model's name stands for that model alone. */
 struct table *table_new(struct routes *routes, struct model_pool *const *pools,
                         struct key_ring *keys, struct tenants *tenants);
 struct table *table_ref(struct table *t);
@@ -62,6 +66,10 @@ void table_unref(struct table *t); /* NULL is fine */
 const struct table_tenant *table_tenant(const struct table *t, struct str name);
 bool table_tenant_may_use(const struct table_tenant *tenant, const struct table_entry *entry);
 
+/* What the name stands for: the first of several. */
 const struct table_entry *table_find(const struct table *t, struct str name);
+/* Likewise, for this tenant: of several that it may use one by their weights, the same one for the same key. NULL: there is none. */
+const struct table_entry *table_pick(const struct table *t, struct str name,
+                                     const struct table_tenant *tenant, uint64_t key);
 
 #endif

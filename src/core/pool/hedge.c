@@ -7,9 +7,15 @@ static int only_leg(const struct pool_request *request)
     return request->legs[0].place != ROUTE_NONE ? 0 : 1;
 }
 
+void pool_set_hedges(struct pool *p, double ratio)
+{
+    p->options.hedges.ratio = ratio;
+}
+
 nsec pool_hedge_at(const struct pool *p, const struct pool_request *request, nsec now)
 {
-    if (request->state != POOL_RUNNING || request->answered || pool_is_hedged(request) ||
+    if (p->options.hedges.ratio <= 0 || request->state != POOL_RUNNING || request->answered ||
+        pool_is_hedged(request) ||
         latency_samples(&p->route.first_byte, now) < p->options.hedge_samples)
         return NSEC_NEVER;
     nsec usual = latency_quantile(&p->route.first_byte, p->options.hedge_quantile);

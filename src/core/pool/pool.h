@@ -107,6 +107,8 @@ struct pool_options pool_options_default(void);
 void pool_init(struct pool *p, const struct pool_options *options);
 void pool_fini(struct pool *p); /* nothing queued, nothing running */
 void pool_set_queue_limits(struct pool *p, const struct queue_limits *limits);
+/* Hedges for each ordinary request; 0: none. */
+void pool_set_hedges(struct pool *p, double ratio);
 /* See queue_set_tenant. */
 [[nodiscard]] int pool_set_tenant(struct pool *p, uint32_t id, uint32_t weight, size_t max_length);
 

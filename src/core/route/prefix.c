@@ -72,6 +72,7 @@ static void lay_out(struct prefix *x, unsigned words)
     while (stride(x) << (x->bucket_bits + 1) <= x->cell_count)
         x->bucket_bits++;
     memset(x->cells, 0, x->cell_count * sizeof(uint64_t));
+    x->held = 0;
     for (int i = 0; i < PREFIX_PLACES_MAX; i++)
         if (x->place_of[i] == PREFIX_DIRTY)
             x->place_of[i] = PREFIX_CLEAN;
@@ -86,6 +87,18 @@ void prefix_init(struct prefix *x, uint64_t *memory, size_t bytes)
         x->place_of[i] = PREFIX_CLEAN;
     }
     lay_out(x, 1);
+}
+
+size_t prefix_capacity(const struct prefix *x)
+{
+    return x->cells ? (size_t)PREFIX_WAYS << x->bucket_bits : 0;
+}
+
+/* Takes out the entry that no replica has any more. */
+static void free_entry(struct prefix *x, uint64_t *key)
+{
+    x->held -= *key != 0;
+    *key = 0;
 }
 
 /* ---- columns ---- */
@@ -108,7 +121,7 @@ static void sweep(struct prefix *x)
             for (unsigned w = 0; w < x->words; w++)
                 any |= set[w] &= x->used[w];
             if (!any)
-                bucket[way] = 0;
+                free_entry(x, &bucket[way]);
         }
     }
     for (int i = 0; i < PREFIX_PLACES_MAX; i++)
@@ -236,8 +249,10 @@ void prefix_match(const struct prefix *x, const uint64_t *blocks, unsigned count
 static int free_way(struct prefix *x, uint64_t *bucket, uint64_t hash)
 {
     unsigned ways = ways_with(bucket, 0);
-    if (ways)
+    if (ways) {
+        x->held++;
         return __builtin_ctz(ways);
+    }
     x->evicted++;
     int way = (int)(hash >> 2 & (PREFIX_WAYS - 1));
     for (; bucket[way] & 1; way = (way + 1) % PREFIX_WAYS)
@@ -295,7 +310,7 @@ void prefix_drop(struct prefix *x, int place, const uint64_t *blocks, unsigned f
         for (unsigned w = 0; w < x->words; w++)
             any |= set[w];
         if (!any)
-            bucket[way] = 0;
+            free_entry(x, &bucket[way]);
         x->dropped++;
     }
 }

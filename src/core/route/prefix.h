@@ -45,6 +45,7 @@ struct prefix {
     int16_t column_of[PREFIX_PLACES_MAX];        /* by place; PREFIX_NO_COLUMN */
     int16_t place_of[PREFIX_PLACES_MAX];         /* by column; PREFIX_CLEAN, PREFIX_DIRTY */
     uint64_t used[PREFIX_PLACES_MAX / 64];       /* columns that have a place */
+    size_t held;                                 /* entries in the table */
     uint64_t inserted, evicted, dropped, sweeps; /* for reports */
 };
 
@@ -54,6 +55,9 @@ enum { PREFIX_NO_COLUMN = -1, PREFIX_CLEAN = -1, PREFIX_DIRTY = -2 };
 size_t prefix_memory(size_t blocks);
 /* `memory`: at least PREFIX_MEMORY_LEAST; aligned to 64 for best speed. */
 void prefix_init(struct prefix *x, uint64_t *memory, size_t bytes);
+
+/* Entries that the table has room for, by the pool's present size. */
+size_t prefix_capacity(const struct prefix *x);
 
 /* Hashes the whole blocks of `bytes` in a row; what is left over at the end is no block. `seed`:
  * everything that makes equal prompts different to a cache (tenant's salt, revision, LoRA). Returns

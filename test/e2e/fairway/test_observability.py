@@ -55,12 +55,14 @@ def test_spans_reach_a_collector():
 
 def test_metrics_of_a_model(fairway):
     fairway.serve("sim", profile="decode=1000,answer=0")
-    fairway.client().chat.completions.create(model="sim", max_tokens=3, messages=[{"role": "user", "content": "hello"}])
+    fairway.client().chat.completions.create(model="sim", max_tokens=3, messages=[{"role": "user", "content": "hello " * 400}])
     text = requests.get(fairway.url + "/metrics").text
     assert metric(text, "inference_requests_total", model_name="sim", status="200") == 1
     assert metric(text, "inference_duration_seconds_count", model_name="sim") == 1
-    assert metric(text, "fairway_queue_wait_seconds_count", model_name="sim") == 1
+    assert metric(text, "fairway_queue_wait_seconds_count", model_name="sim", priority="normal") == 1
     assert metric(text, "fairway_slots", model_name="sim") == 4
+    assert 4 <= metric(text, "fairway_prefix_index_blocks", model_name="sim") <= 5  # 2,400 bytes, and the JSON around them
+    assert metric(text, "fairway_prefix_index_capacity", model_name="sim") == 256 * 1024
     if shutil.which("promtool"):
         checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
         assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -5,11 +5,13 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import ssl
 import subprocess
 import termios
+from contextlib import ExitStack
 
 import requests
 
@@ -82,6 +84,27 @@ def test_proxy_protocol():
 
 def run(*arguments):
     return subprocess.run([BIN / "fairway", *arguments], capture_output=True, text=True, timeout=60)
+
+
+def answers(connection):
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    return connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_more_connections_than_the_soft_limit_of_descriptors():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= 1024, "this test needs a hard limit of 1,024 descriptors (ulimit -Hn)"
+    fairway = Fairway()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))  # Fairway inherits it
+    try:
+        fairway.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    host, port = fairway.url.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        stack.callback(fairway.__exit__, None, None, None)
+        connections = [stack.enter_context(socket.create_connection((host, int(port)), timeout=30)) for _ in range(300)]
+        assert all(answers(connection) for connection in connections)
 
 
 def test_usage_and_exit_codes(tmp_path):

@@ -4,6 +4,7 @@
  * - it never says more of a replica than was sent there since it came
  * - while nothing had to be thrown out it says exactly that
  * - an insertion finds what a lookup has just said
+ * - its count of entries is that of the keys in its table
  */
 #include "base/check.h"
 #include "base/hash.h"
@@ -84,6 +85,16 @@ static void forget(struct world *w, int place)
             w->has[chat][i][place] = false;
 }
 
+/* By the layout that prefix.h describes: buckets of eight keys, then their sets. */
+static size_t naive_held(const struct prefix *x)
+{
+    size_t held = 0, stride = PREFIX_WAYS * (1 + x->words);
+    for (size_t bucket = 0; bucket < prefix_capacity(x) / PREFIX_WAYS; bucket++)
+        for (size_t way = 0; way < PREFIX_WAYS; way++)
+            held += x->cells[bucket * stride + way] != 0;
+    return held;
+}
+
 static void one_step(struct world *w)
 {
     uint64_t blocks[DEPTH];
@@ -103,6 +114,7 @@ static void one_step(struct world *w)
         insert(w, chat, blocks, count, place, matched[place]);
     }
     check_match(w, chat, blocks, count, matched);
+    PROPERTY(w->index.held == naive_held(&w->index), w->seed, w->step);
 }
 
 static void run_history(uint64_t seed)

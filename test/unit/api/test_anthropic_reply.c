@@ -105,7 +105,7 @@ static void test_errors(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char wanted[256];
         const struct api_error e =
-            anthropic_error_of(cases[i].status, str_from(cases[i].answer), &arena);
+            chat_error_of(cases[i].status, str_from(cases[i].answer), &arena);
         snprintf(wanted, sizeof(wanted),
                  "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"%s\"}}",
                  cases[i].type, cases[i].message);
