@@ -8,7 +8,7 @@
  * A client that leaves has caused the reading of its prompt. */
 static void guess_usage(struct flight *f)
 {
-    if (!f->generates || f->ticket.request.attempts == 0)
+    if (!f->generates || f->ticket.request.attempts == 0 || !f->call) /* no replica was asked */
         return;
     bool answered = f->call->status >= 200 && f->call->status < 400;
     if ((!answered && f->events == 0 && f->status != 499))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP/1.x connection of a server: bytes to requests, limits and time-outs. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/http1_internal.h"
 
@@ -17,18 +18,21 @@ static uint64_t taken(const struct http1 *c)
     return c->written - stream_untaken(c->conn.stream);
 }
 
-/* True when the peer has taken bytes since the last look. */
+/* True when the peer has taken bytes since the last look, or this is the first one. */
 static bool check_progress(struct http1 *c)
 {
-    bool moved = taken(c) != c->taken_at_check;
+    bool moved = !c->looked || taken(c) != c->taken_at_check;
     c->taken_at_check = taken(c);
+    c->looked = true;
     return moved;
 }
 
+/* To look costs a system call, and nearly all writes are gone at once: the first look comes later, if something is still there then.
+ * The timer goes on meanwhile, for the next write. */
 static void watch_write(struct http1 *c)
 {
-    c->taken_at_check = taken(c);
-    set_timer(c, c->conn.server->options.limits.write_timeout);
+    c->looked = false;
+    set_timer(c, c->conn.server->options.limits.write_timeout / FIRST_LOOK_SHARE);
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -300,14 +304,32 @@ static bool is_stuffed(struct http1 *c)
     return true;
 }
 
+/* Goes on after the loop has looked at the other connections. */
+static void yield(struct http1 *c)
+{
+    if (!c->resume_pending)
+        loop_post(c->conn.server->loop, &c->resume);
+    c->resume_pending = true;
+}
+
+/* Has it had its part of the loop's turn, after so many requests? The first is free. */
+static bool turn_is_over(const struct http1 *c, int requests)
+{
+    return requests == TURN_REQUESTS_MAX ||
+           (requests > 0 && clock_now() - loop_now(c->conn.server->loop) > TURN_TIME_MAX);
+}
+
 /* Parses as far as it goes; returns how many bytes were used. */
 static size_t consume(struct http1 *c, struct str bytes)
 {
     size_t used = 0;
+    int requests = 0;
     while (used < bytes.len && !c->closed) {
         struct str rest = str_sub(bytes, used, bytes.len);
         size_t step = 0;
-        if (c->state == HTTP1_HEAD && !is_stuffed(c))
+        if (c->state == HTTP1_HEAD && turn_is_over(c, requests++))
+            yield(c);
+        else if (c->state == HTTP1_HEAD && !is_stuffed(c))
             step = read_head(c, rest);
         else if (c->state == HTTP1_BODY)
             step = read_body(c, rest);
@@ -336,7 +358,7 @@ static bool parse_bytes(struct http1 *c, struct str bytes, size_t *ret_used)
 /* While a request runs or answers pile up, what follows waits in the kernel once we hold a head's worth of it. */
 static void bound_reading(struct http1 *c)
 {
-    bool waits = c->state == HTTP1_BUSY || c->stuffed;
+    bool waits = c->state == HTTP1_BUSY || c->stuffed || c->resume_pending;
     set_reading(c, !waits || c->in.len < c->conn.server->options.limits.head_max);
 }
 
@@ -378,13 +400,10 @@ static void on_drained(void *ctx)
         c->stuffed = false;
         set_timer(c, c->last_call ? HTTP1_LAST_CALL : c->conn.server->options.limits.idle_timeout);
         parse(c);
-    } else if (c->state == HTTP1_BUSY) {
-        loop_timer_stop(&c->timer);
-        if (c->exchange->over_high_water) {
-            c->exchange->over_high_water = false;
-            if (service->writable)
-                service->writable(service->ctx, c->exchange);
-        }
+    } else if (c->state == HTTP1_BUSY && c->exchange->over_high_water) {
+        c->exchange->over_high_water = false;
+        if (service->writable)
+            service->writable(service->ctx, c->exchange);
     }
 }
 

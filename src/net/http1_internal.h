@@ -6,7 +6,16 @@
 #include "net/chunked.h"
 #include "net/http_server_internal.h"
 
-enum { BLANK_LINES_MAX = 8 /* CRLFs before a request line (RFC 9112 2.2) */ };
+enum {
+    TURN_REQUESTS_MAX =
+        16,              /* of one connection, before it is the others' turn; see TURN_TIME_MAX */
+    BLANK_LINES_MAX = 8, /* CRLFs before a request line (RFC 9112 2.2) */
+    FIRST_LOOK_SHARE =
+        16, /* whether a peer takes bytes is first looked at after this part of write_timeout */
+};
+
+/* Nor does it begin another one when the turn is as old as that. */
+#define TURN_TIME_MAX (NSEC_PER_MSEC / 5)
 
 enum http1_state {
     HTTP1_HEAD, /* waits for a request, or for the rest of its head */
@@ -30,6 +39,7 @@ struct http1 {
     struct mail resume;      /* deferred: go on with `in` */
     bool resume_pending, parsing, closed, reading;
     bool last_call; /* the server drains: silence ends the connection soon */
+    bool looked;    /* taken_at_check is known */
     bool stuffed;   /* it does not read its answers: no further request is read until it does */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 client on one loop, with a keep-alive pool per endpoint: the gateway's way to the
- * engines.
+ * HTTP/1.1 client on one loop, plain or under TLS, with a keep-alive pool per endpoint (address, and
+ * under TLS whom to trust and the server's name): the gateway's way to the engines.
  *
  * A call sends one request and reports its response by events as it arrives. `done` comes exactly
  * once, last, unless the call is cancelled: then nothing comes any more. A request that meets a
@@ -21,6 +21,7 @@
 
 struct http_client;
 struct http_call;
+struct tls_client;
 
 struct http_client_options {
     unsigned idle_max; /* idle connections kept per endpoint (64) */
@@ -31,7 +32,11 @@ struct http_client_options {
 struct http_call_request {
     struct str host; /* numeric address: "127.0.0.1", "::1" */
     uint16_t port;
+    struct tls_client *tls;    /* NULL: plain */
+    struct str server_name;    /* under TLS: whom the certificate must be for */
+    struct str authority;      /* what Host says; empty: host and port */
     struct str method, target; /* target with query */
+    struct str base_path;      /* in front of the target; may be empty */
     const struct http_header *headers;
     size_t header_count; /* Host and Content-Length are added */
     struct str body;
@@ -54,6 +59,8 @@ struct http_call *http_call_start(struct http_client *client,
                                   const struct http_call_request *request,
                                   const struct http_call_events *events);
 void http_call_cancel(struct http_call *call);
+/* In `done`: why there was no TLS with the server (the error is ERR_PROTOCOL); "" for any other end. */
+const char *http_call_tls_failure(const struct http_call *call);
 /* What one read has brought may still be delivered after it. */
 void http_call_pause(struct http_call *call); /* reads no more: back-pressure to the peer */
 void http_call_resume(struct http_call *call);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "net/tls.h"
+#include "net/tls_client.h"
 
 enum { READ_SIZE = 64 * 1024, DIRECT_SIZE = 16 * 1024, TLS_READ_SIZE = 16 * 1024 };
 
@@ -23,6 +24,7 @@ struct stream {
     struct loop *loop;
     struct stream_events events;
     SSL *ssl;             /* own; NULL: plain */
+    char *tls_failure;    /* own; NULL: none */
     struct buf out;       /* gathered, not yet offered to the kernel */
     struct buf in_kernel; /* being written by `write` */
     uv_write_t write;
@@ -30,9 +32,11 @@ struct stream {
     uv_connect_t connect;
     struct mail flush; /* deferred */
     bool flush_pending, writing, end_wanted, closing, ended;
+    bool connecting; /* until `connected` */
 };
 
 static void on_flush(struct mail *task);
+static void start_handshake(struct stream *s);
 
 static int from_uv(int status)
 {
@@ -69,6 +73,7 @@ static void release(struct stream *s)
     if (s->flush_pending) /* its task comes once more and frees */
         return;
     SSL_free(s->ssl);
+    mem_free(s->tls_failure);
     buf_fini(&s->out);
     buf_fini(&s->in_kernel);
     mem_free(s);
@@ -128,6 +133,11 @@ static void on_connected(uv_connect_t *connect, int status)
         return;
     }
     uv_tcp_nodelay(&s->uv.tcp, 1);
+    if (s->ssl) {
+        start_handshake(s);
+        return;
+    }
+    s->connecting = false;
     s->events.connected(s->events.ctx);
 }
 
@@ -143,9 +153,12 @@ static void on_connect_failed(struct mail *task)
 }
 
 struct stream *stream_connect(struct loop *loop, struct str host, uint16_t port,
+                              struct tls_client *tls, struct str server_name,
                               const struct stream_events *events)
 {
     struct stream *s = make(loop, events);
+    s->connecting = true;
+    s->ssl = tls ? tls_client_connect(tls, server_name) : NULL;
     struct sockaddr_storage address;
     char text[64];
     int error = uv_tcp_init(loop_uv(loop), &s->uv.tcp);
@@ -329,16 +342,48 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
     *ret_buf = uv_buf_init(shared, sizeof(shared));
 }
 
+/* Why a client's TLS has failed. */
+static void keep_failure(struct stream *s)
+{
+    if (SSL_is_server(s->ssl) || s->tls_failure)
+        return;
+    s->tls_failure = mem_alloc(TLS_FAILURE_MAX);
+    tls_client_explain(s->ssl, s->tls_failure);
+}
+
+/* A client's. True once it is through. */
+static bool shake_hands(struct stream *s)
+{
+    int done = SSL_do_handshake(s->ssl);
+    int reason = SSL_get_error(s->ssl, done);
+    take_tls_output(s); /* an alert, too */
+    if (done == 1) {
+        uv_read_stop(&s->uv.stream); /* off at first */
+        s->connecting = false;
+        s->events.connected(s->events.ctx);
+    } else if (reason != SSL_ERROR_WANT_READ) {
+        keep_failure(s);
+        flush(s); /* the owner closes now: the alert would not leave */
+        end(s, ERR_PROTOCOL);
+    }
+    ERR_clear_error();
+    return done == 1;
+}
+
 static void read_tls(struct stream *s, struct str bytes)
 {
     char plain[TLS_READ_SIZE];
     int got = BIO_write(SSL_get_rbio(s->ssl), bytes.ptr, (int)bytes.len);
     CHECK(got == (int)bytes.len);
+    if (s->connecting && !shake_hands(s))
+        return;
     while (!s->closing && !s->ended && (got = SSL_read(s->ssl, plain, sizeof(plain))) > 0)
         s->events.bytes(s->events.ctx, (struct str){plain, (size_t)got});
     if (s->closing || s->ended)
         return;
     int reason = SSL_get_error(s->ssl, got);
+    if (reason == SSL_ERROR_SSL)
+        keep_failure(s);
     ERR_clear_error();
     take_tls_output(s); /* of the handshake */
     if (reason == SSL_ERROR_ZERO_RETURN)
@@ -369,15 +414,34 @@ char *stream_peer_subject(const struct stream *s)
     return s->ssl ? tls_peer_subject(s->ssl) : NULL;
 }
 
+/* Without the server's word, under TLS, that nothing more comes, somebody else may have cut it off. */
+static bool is_cut_off(const struct stream *s)
+{
+    return s->ssl && !SSL_is_server(s->ssl) && !(SSL_get_shutdown(s->ssl) & SSL_RECEIVED_SHUTDOWN);
+}
+
 static void on_read(uv_stream_t *uv, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = uv->data;
-    if (got < 0)
-        end(s, got == UV_EOF ? 0 : from_uv((int)got));
+    if (got == UV_EOF)
+        end(s, is_cut_off(s) ? ERR_CLOSED : 0);
+    else if (got < 0)
+        end(s, from_uv((int)got));
     else if (got > 0 && s->ssl)
         read_tls(s, (struct str){buf->base, (size_t)got});
     else if (got > 0)
         s->events.bytes(s->events.ctx, (struct str){buf->base, (size_t)got});
+}
+
+static void start_handshake(struct stream *s)
+{
+    uv_read_start(&s->uv.stream, on_alloc, on_read);
+    shake_hands(s);
+}
+
+const char *stream_tls_failure(const struct stream *s)
+{
+    return s->tls_failure ? s->tls_failure : "";
 }
 
 void stream_read(struct stream *s, bool on)

@@ -18,10 +18,12 @@
 
 struct stream;
 struct uv_stream_s;
+struct tls_client;
 struct tls_server;
 
 struct stream_events {
-    void (*connected)(void *ctx);               /* of stream_connect only; first */
+    /* Of stream_connect only, first. Under TLS: the server is the one that was expected. */
+    void (*connected)(void *ctx);
     void (*bytes)(void *ctx, struct str bytes); /* borrowed until it returns */
     void (*drained)(void *ctx);                 /* nothing is left to write; may be NULL */
     /* 0: the peer has ended its side; else it broke. The owner still has to close. No bytes come after it. */
@@ -38,9 +40,12 @@ void stream_start_tls(struct stream *s, struct tls_server *tls, bool offers_h2,
 bool stream_chose_h2(const struct stream *s); /* by ALPN */
 /* The subject of the client's certificate, to be freed; NULL if there is none. */
 [[nodiscard]] char *stream_peer_subject(const struct stream *s);
-/* A numeric address. Failure comes as `ended`. */
+/* A numeric address. tls: NULL for a plain one; else the certificate must be for server_name. Failure comes as `ended`. */
 struct stream *stream_connect(struct loop *loop, struct str host, uint16_t port,
+                              struct tls_client *tls, struct str server_name,
                               const struct stream_events *events);
+/* In `ended`: why there is no TLS with the server; "" for any other end. */
+const char *stream_tls_failure(const struct stream *s);
 
 void stream_set_events(struct stream *s, const struct stream_events *events);
 void stream_read(struct stream *s, bool on); /* off at first */

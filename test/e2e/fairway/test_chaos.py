@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chaos: engines killed, stopped and scaled, configuration changed, clients that leave, reset and half-close, all at once.
+"""Chaos: engines killed, stopped, slowed and scaled, configuration changed, clients that leave, reset and half-close, all at once.
 
 Every request that stays ends in exactly one of {complete, explicit error}; afterwards nothing runs or waits, and what clients
-counted is what the gateway's counters and the ledger say. FAIRWAY_CHAOS_SECONDS (15), FAIRWAY_SEED.
+counted is what the gateway's counters and the ledger say. FAIRWAY_CHAOS_SECONDS (15; from 300 on the memory must not grow either),
+FAIRWAY_SEED.
 """
 import asyncio
 import collections
 import json
 import os
+import pathlib
 import random
+import re
 import signal
 import socket
+import statistics
 import struct
 import time
 
 import openai
 import requests
 
-from fairway_process import Fairway, metric, model_manifest, wait_for
+from fairway_process import BIN, Fairway, metric, model_manifest, wait_for
 
 SECONDS = float(os.environ.get("FAIRWAY_CHAOS_SECONDS", "15"))
 SEED = int(os.environ.get("FAIRWAY_SEED", "1"))
 CLIENTS = 24
+MEMORY_GROWTH_MAX = 3  # MB, from the second fifth of the time to the last
 MESSAGES = [{"role": "user", "content": "hello"}]
 EXPLICIT = {"stream_interrupted", "no_capacity", "queue_timeout", "queue_full"}
 
@@ -30,13 +35,28 @@ def manifest(chance):
     model = model_manifest("sim", replicas=chance.randint(2, 4), slots=8, profile="decode=200,answer=0",
                            price={"input": "1", "output": "2"},
                            queue={"maxLength": chance.choice([20, 1000]), "fairness": chance.choice(["tokens", "requests", "none"])},
-                           traffic={"policy": chance.choice(["prefix", "least_load", "round_robin", "power_of_two", "session"])})
+                           traffic={"hedgePercent": chance.choice([0, 50]), "policy": chance.choice(["prefix", "least_load", "round_robin", "power_of_two", "session"])})
     return model
+
+
+class Memory:
+    """The gateway's resident memory in MB, once a second."""
+    def __init__(self, pid):
+        self.path, self.samples = pathlib.Path(f"/proc/{pid}/statm"), []
+
+    async def watch(self, done):
+        while not done.is_set():
+            self.samples.append(int(self.path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+            await asyncio.sleep(1)
+
+    def fifth(self, i):
+        part = len(self.samples) // 5
+        return statistics.median(self.samples[i * part:(i + 1) * part] or [0])
 
 
 class Clients:
     def __init__(self, fairway, keys, chance):
-        self.fairway, self.chance = fairway, chance
+        self.fairway, self.keys, self.chance = fairway, list(keys.values()), chance
         self.clients = {tenant: fairway.async_client(key) for tenant, key in keys.items()}
         self.outcomes = collections.Counter()
         self.wrong = []
@@ -74,7 +94,8 @@ class Clients:
         """Half a request, half-closed or reset, or a whole one that is reset at once."""
         host, port = self.fairway.url.removeprefix("http://").split(":")
         body = json.dumps({"model": "sim", "stream": True, "max_tokens": 500, "messages": MESSAGES}).encode()
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (
+            self.chance.choice(list(self.keys)).encode(), len(body))
         kind = self.chance.choice(["half", "half-close", "reset"])
         with socket.create_connection((host, int(port)), timeout=20) as s:
             if kind == "half":
@@ -138,7 +159,7 @@ async def disturb(fairway, clients, chance, done):
                 pass
 
     while not done.is_set():
-        kind = chance.choice(["kill", "stop", "apply", "scale", "key"])
+        kind = chance.choice(["kill", "stop", "slow", "apply", "scale", "key"])
         counted[kind] += 1
         if kind == "kill":
             await asyncio.to_thread(hit, signal.SIGKILL)
@@ -150,6 +171,15 @@ async def disturb(fairway, clients, chance, done):
                     os.kill(pid, signal.SIGCONT)
                 except ProcessLookupError:
                     pass
+        elif kind == "slow":
+            for pid in (await asyncio.to_thread(engines))[:1]:
+                for _ in range(20):
+                    for sig, pause in ((signal.SIGSTOP, 0.04), (signal.SIGCONT, 0.01)):
+                        try:
+                            os.kill(pid, sig)
+                        except ProcessLookupError:
+                            pass
+                        await asyncio.sleep(pause)
         elif kind == "apply":
             await asyncio.to_thread(fairway.apply, manifest(chance))
         elif kind == "scale":
@@ -169,15 +199,20 @@ def test_chaos():
         wait_for(lambda: len([r for r in f.replicas("sim") if r["state"] == "ready"]) >= 2, "two replicas")
         clients = Clients(f, keys, chance)
 
+        memory = Memory(f.process.pid)
+
         async def run():
             done = asyncio.Event()
+            watching = asyncio.create_task(memory.watch(done))
             disturbing = asyncio.create_task(disturb(f, clients, random.Random(SEED + 1), done))
             await clients.run()
             done.set()
+            await watching
             return await disturbing
 
         counted = asyncio.run(run())
-        print(f"seed {SEED}, {SECONDS:.0f} s: {dict(clients.outcomes)}; disturbances {dict(counted)}")
+        print(f"seed {SEED}, {SECONDS:.0f} s: {dict(clients.outcomes)}; disturbances {dict(counted)}; "
+              f"memory, MB, by fifths of the time: {', '.join(f'{memory.fifth(i):.1f}' for i in range(5))}")
         for line in clients.wrong[:20]:
             print(line)
         assert clients.wrong == []
@@ -187,6 +222,14 @@ def test_chaos():
             text = requests.get(f.url + "/metrics").text
             return all(metric(text, name, model_name="sim") == 0 for name in ("fairway_requests_running", "inference_queue_length"))
         wait_for(at_rest, "nothing runs or waits")
+        # A request that was reset may never have been one; half a request never is.
+        sure = sum(n for what, n in clients.outcomes.items() if what not in ("rude: half", "rude: reset"))
+        text = requests.get(f.url + "/metrics").text
+        answered = sum(float(v) for v in re.findall(r'^inference_requests_total\{.*model_name="sim".*\} (\S+)$', text, re.M))
+        print(f"{sure} to {sure + clients.outcomes['rude: reset']} requests by the clients' count, {answered:.0f} by the gateway's")
+        assert sure <= answered <= sure + clients.outcomes["rude: reset"]
+        if SECONDS >= 300 and BIN.parent.name == "release":
+            assert memory.fifth(4) - memory.fifth(1) < MEMORY_GROWTH_MAX
         rows = {}
 
         def settled():

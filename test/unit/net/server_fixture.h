@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,10 +26,11 @@ struct fixture {
     struct mail accept; /* with `waits` */
     atomic_int requests, departed;
     struct http_exchange *held; /* of GET /hold */
+    sem_t gate;                 /* of GET /gate; the test's business */
 };
 
 /*
- * GET /hold: no answer. GET /stream/N: N chunks of 1,000 bytes as fast as the peer takes them. /abort: a stream that is cut.
+ * GET /hold: no answer. /gate: the whole loop waits for the test. /count: requests so far. GET /stream/N: N chunks of 1,000 bytes as fast as the peer takes them. /abort: a stream that is cut.
  * /header/NAME: the request's. /length: of the body. /peer and /subject: who asks. /big/N: N bytes at once. /fields: headers that HTTP/2 has no use for.
  * /empty: 204. Anything else: 200 and "METHOD PATH QUERY BODY".
  */
@@ -66,7 +68,7 @@ static inline void fixture_big(struct http_exchange *x, size_t size)
 }
 
 /* The small ones; false when the path is another. */
-static inline bool fixture_simple(struct http_exchange *x)
+static inline bool fixture_simple(struct fixture *f, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
     const struct http_header fields[] = {{STR("Connection"), STR("keep-alive")},
@@ -82,6 +84,12 @@ static inline bool fixture_simple(struct http_exchange *x)
     } else if (size.ptr && !str_to_u64(size, &count)) {
         fixture_big(x, count);
     } else if (str_eq(r->path, STR("/length"))) {
+        fixture_say(x, str_from(text));
+    } else if (str_eq(r->path, STR("/gate"))) {
+        sem_wait(&f->gate);
+        fixture_say(x, STR("gate"));
+    } else if (str_eq(r->path, STR("/count"))) {
+        snprintf(text, sizeof(text), "%d", atomic_load(&f->requests));
         fixture_say(x, str_from(text));
     } else if (str_eq(r->path, STR("/peer"))) {
         fixture_say(x, r->peer);
@@ -110,7 +118,7 @@ static void fixture_request(void *ctx, struct http_exchange *x)
     if (hold)
         f->held = x;
     atomic_fetch_add(&f->requests, 1);
-    if (hold || fixture_simple(x))
+    if (hold || fixture_simple(f, x))
         return;
     if (str_starts(r->path, STR("/stream/")) &&
         !str_to_u64(str_sub(r->path, 8, r->path.len), &count)) {

@@ -75,6 +75,48 @@ static void test_pipelined_in_order(void **state)
     buf_fini(&answer);
 }
 
+static struct buf next_answer(int fd, const char *until)
+{
+    struct buf answer;
+    buf_init(&answer, 1 << 20);
+    assert_true(fixture_read_until(fd, &answer, str_from(until)));
+    return answer;
+}
+
+/* Requests on one connection, however many are there at once, leave room for those of others. */
+static void test_a_pipeline_holds_nobody_up(void **state)
+{
+    enum { PIPELINED = 1000 };
+    struct str count = STR("GET /count HTTP/1.1\r\nHost: x\r\n\r\n");
+    int gate = fixture_connect(&f), greedy = fixture_connect(&f), modest = fixture_connect(&f);
+    struct buf requests, answer;
+    buf_init(&requests, 1 << 20);
+    for (int i = 0; i < PIPELINED; i++)
+        buf_put(&requests, STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    for (int i = 0; i < 2; i++) { /* both are accepted */
+        fixture_send(i ? greedy : modest, count);
+        answer = next_answer(i ? greedy : modest, i ? "\r\n\r\n2" : "\r\n\r\n1");
+        buf_fini(&answer);
+    }
+    sem_init(&f.gate, 0, 0);
+    fixture_send(gate, STR("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n"));
+    while (atomic_load(&f.requests) < 3)
+        sched_yield();
+    fixture_send(greedy, buf_str(&requests));
+    fixture_send(modest, count);
+    sem_post(&f.gate);
+    answer = next_answer(modest, "\r\n\r\n");
+    uint64_t before;
+    size_t body = str_find(buf_str(&answer), STR("\r\n\r\n")) + 4;
+    assert_int_equal(str_to_u64(str_sub(buf_str(&answer), body, answer.len), &before), 0);
+    assert_true(before < PIPELINED / 2);
+    buf_fini(&answer);
+    buf_fini(&requests);
+    close(gate);
+    close(greedy);
+    close(modest);
+}
+
 static void test_head_has_no_body(void **state)
 {
     struct buf answer = ask(STR("HEAD /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
@@ -179,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_get, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pipelined_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_pipeline_holds_nobody_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_head_has_no_body, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expect_continue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http_1_0, setup, teardown),

@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS servers with certificates made here. */
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-
+#include "certificates.h"
 #include "http2_client.h"
 #include "net/tls.h"
 
 static char folder[32], certificate_file[64], key_file[64];
 static struct fixture f;
 
-/* A self-signed certificate and its key, in the two files. */
 static void make_certificate(const char *name)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(certificate, subject);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FILE *out = fopen(certificate_file, "w");
-    assert_int_equal(PEM_write_X509(out, certificate), 1);
-    fclose(out);
-    out = fopen(key_file, "w");
-    assert_int_equal(PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL), 1);
-    fclose(out);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    certificate_make(certificate_file, key_file, name, NULL, 3600);
 }
 
 static int setup(void **state)
