@@ -9,9 +9,11 @@ import subprocess
 import threading
 
 import httpx2
+import openai
 import pytest
 
 from fairway_process import BIN, Fairway, model_manifest, wait_for
+from test_tls_and_cli import make_certificate, served_name
 
 STREAMS = int(os.environ.get("FAIRWAY_TEST_STREAMS", 100))
 TOKENS = 60
@@ -100,6 +102,38 @@ def test_nonsense_does_no_harm(fairway, first):
         s.recv(4096)
     assert complete(fairway) == 3
     assert replace(fairway).wait(30) == 0
+
+
+def test_what_the_old_one_still_uses_counts_in_the_new_one(fairway):
+    """A stream ends in the old process: its tokens are in the ledger and under the tenant's limit of a day."""
+    fairway.serve("sim", profile="decode=20,answer=0")
+    fairway.apply({"apiVersion": "fairway.dev/v1", "kind": "Tenant", "metadata": {"name": "a"},
+                   "spec": {"limits": {"tokensPerDay": 2 * TOKENS}}})
+    client = fairway.client(fairway.cli("key", "create", "a").stdout.strip())
+    with client.completions.create(**STREAM) as stream:
+        events = iter(stream)
+        next(events)
+        old = replace(fairway)
+        assert client.completions.create(model="sim", prompt="x", max_tokens=1).usage.completion_tokens == 1
+        used = [e.usage.completion_tokens for e in events if e.usage]
+    assert used == [TOKENS]
+    assert old.wait(30) == 0
+    assert ledger(fairway) == (2, TOKENS + 1)
+    with pytest.raises(openai.RateLimitError):
+        client.completions.create(model="sim", prompt="x", max_tokens=TOKENS)
+
+
+def test_replace_with_tls_in_the_background(tmp_path):
+    make_certificate(tmp_path, "first")
+    with Fairway("--quiet", "--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")) as fairway:
+        fairway.serve("sim", profile="decode=1000")
+        make_certificate(tmp_path, "second")
+        old = begin_replace(fairway, "--detach")
+        try:
+            assert fairway.process.wait(60) == 0 and old.wait(30) == 0
+            assert served_name(fairway.url) == "second"
+        finally:
+            fairway.cli("down")
 
 
 class Load:
