@@ -201,13 +201,6 @@ static void keep_heap(void)
     mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
-static int take_admin_listener(struct up *up)
-{
-    int listener = up->offer.admin;
-    up->offer.admin = 0; /* it is the controller's now */
-    return listener;
-}
-
 /* A stream takes two descriptors. Programs that use select() need the low soft limit; Fairway does not. */
 static void raise_file_limit(void)
 {
@@ -233,7 +226,7 @@ static int start(struct up *up, struct err *err)
     if (!error)
         error = up_release_old(up, err);
     if (!error)
-        error = up_start_controller(up, take_admin_listener(up), err);
+        error = up_start_controller(up, up->offer.admin, err);
     if (!error)
         error = up_take_over(up, err);
     if (!error)

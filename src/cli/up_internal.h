@@ -46,7 +46,7 @@ struct up {
 };
 
 /* ---- up.c ---- */
-/* admin_listener: from an earlier controller; 0: none. */
+/* admin_listener: borrow, from an earlier controller; 0: none. */
 [[nodiscard]] int up_start_controller(struct up *up, int admin_listener, struct err *err);
 
 /* ---- up_replace.c ---- */

@@ -78,9 +78,8 @@ int up_take_over(struct up *up, struct err *err)
     if (error)
         return error;
     gateway_accept(up->gateway);
-    error = handover_finish(up->conversation, err);
-    if (error)
-        return error;
+    if (handover_finish(up->conversation, err))
+        log_warn("the process that is replaced has ended early", log_str("error", err->message));
     close(up->conversation);
     up->conversation = -1;
     return 0;
@@ -113,18 +112,22 @@ static void end_controller(struct up *up)
     up->controller = NULL;
 }
 
-/* The other one's lock may end a moment after its conversation. */
-static void go_on(struct up *up, int admin)
+/* The other one's lock may end a moment after its conversation. True: it holds the lock all the time, so it does run. */
+static bool go_on(struct up *up, int admin)
 {
     const struct timespec pause = {.tv_nsec = RESTART_PERIOD};
     nsec until = clock_now() + RESTART_WITHIN;
     struct err err;
-    while (up_start_controller(up, dup(admin), &err) && clock_now() < until)
+    int error;
+    while ((error = up_start_controller(up, admin, &err)) && clock_now() < until)
         nanosleep(&pause, NULL);
-    if (!up->controller)
+    if (error == ERR_CONFLICT)
+        return true;
+    if (error)
         log_error("the gateway goes on without a controller: start `fairway up --replace`",
                   log_str("error", err.message));
     up_listen_for_next(up);
+    return false;
 }
 
 /* From here on the other one may start its controller, or fail to. */
@@ -136,8 +139,7 @@ static bool release(struct up *up, int conversation, int admin)
         return true;
     log_error("the process that was to take over has failed: this one goes on",
               log_str("error", err.message));
-    go_on(up, admin);
-    return false;
+    return go_on(up, admin);
 }
 
 bool up_hand_over(struct up *up)

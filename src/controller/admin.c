@@ -241,7 +241,7 @@ int admin_start(struct controller *c, struct err *err)
     snprintf(host, sizeof(host), "unix:%s/admin.sock", c->state_dir);
     const struct http_server_options options = {
         .host = str_from(host),
-        .take_listener = c->options.admin_listener,
+        .take_listener = c->options.admin_listener ? dup(c->options.admin_listener) : 0,
         .limits = limits,
         .service = {.request = on_request,
                     .departed = on_departed,

@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "controller/admin_internal.h"
-#include "store/usage_report.h"
 #include "core/limit/calendar.h"
 #include "store/usage.h"
+#include "store/usage_report.h"
 
 enum {
     USAGE_ARENA_MAX = 64 * 1024 * 1024,

@@ -10,8 +10,8 @@
  *                                               ^  |
  *           exits, probes, timers --------------+  +--> routes snapshot (publish)
  *
- * After a restart or a handover live processes are found by their mark (FAIRWAY_REPLICA in the environment) and adopted without a reload;
- * marked processes that nobody owns are ended.
+ * After a restart or a handover live processes are found by their mark (FAIRWAY_REPLICA in the environment) and adopted without a
+ * reload; marked processes that nobody owns are ended.
  *
  * Ownership: the controller owns its store, its processes and its thread. Thread rule: the functions below from one thread;
  * the calls of the options are made on the controller's thread (the first keys inside controller_start).
@@ -49,7 +49,7 @@ struct controller_options {
     void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);
     /* Once: the routes that were published hold every replica that was found running and is ready. May be NULL. */
     void (*settled)(void *ctx);
-    int admin_listener; /* the admin API's socket, from an earlier controller; 0: open it */
+    int admin_listener; /* borrow: the admin API's socket, from an earlier controller; 0: open it */
     void *ctx;
 };
 

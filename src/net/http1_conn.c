@@ -123,7 +123,7 @@ void http1_write(struct http1 *c, struct str bytes)
 static void give_last_call(struct http1 *c)
 {
     c->last_call = true;
-    set_timer(c, HTTP1_LAST_CALL);
+    set_timer(c, c->conn.server->last_call);
 }
 
 static void drain(struct conn *conn)
@@ -398,7 +398,8 @@ static void on_drained(void *ctx)
         set_timer(c, LINGER_TIME);
     } else if (c->stuffed) {
         c->stuffed = false;
-        set_timer(c, c->last_call ? HTTP1_LAST_CALL : c->conn.server->options.limits.idle_timeout);
+        set_timer(c, c->last_call ? c->conn.server->last_call
+                                  : c->conn.server->options.limits.idle_timeout);
         parse(c);
     } else if (c->state == HTTP1_BUSY && c->exchange->over_high_water) {
         c->exchange->over_high_water = false;

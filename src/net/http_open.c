@@ -46,7 +46,7 @@ static void drain_opening(struct conn *conn)
 {
     struct opening *o = container_of(conn, struct opening, conn);
     if (o->held.len == 0) /* its first request may be on its way */
-        set_timer(o, HTTP1_LAST_CALL);
+        set_timer(o, conn->server->last_call);
 }
 
 static enum opening_verdict judge(const struct opening *o, struct str bytes)

@@ -309,6 +309,7 @@ void http_server_drain(struct http_server *server, nsec grace, void (*done)(void
     server->done = done;
     server->done_arg = arg;
     if (first) {
+        server->last_call = MAX(MIN(grace / LAST_CALL_SHARE, LAST_CALL_MOST), LAST_CALL_LEAST);
         if (server->accept_waiting) /* taken off the socket's queue already */
             take_waiting(server);
         close_listener(server);

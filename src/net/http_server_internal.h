@@ -23,8 +23,11 @@ enum {
 };
 
 #define LINGER_TIME SEC(2) /* after our last word, for the peer to read it */
-/* Of a drain: a quiet HTTP/1 connection waits so long for a request that may be on its way. */
-#define HTTP1_LAST_CALL SEC(1)
+/* Of a drain: a quiet HTTP/1 connection waits so long for a request that may be on its way, or whose sender has not read the last
+ * answer yet: a thirtieth of the grace, within these bounds. */
+#define LAST_CALL_LEAST SEC(1)
+#define LAST_CALL_MOST  SEC(10)
+enum { LAST_CALL_SHARE = 30 };
 
 /* ---- connections ---- */
 
@@ -82,6 +85,7 @@ struct http_server {
     struct list conns, spare;
     size_t conn_count, spare_count;
     bool draining, accept_waiting;
+    nsec last_call; /* of the drain */
     struct loop_timer grace;
     struct mail drained; /* deferred: tells `done` */
     bool drained_pending;

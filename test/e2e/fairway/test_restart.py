@@ -17,6 +17,7 @@ from test_tls_and_cli import make_certificate, served_name
 
 STREAMS = int(os.environ.get("FAIRWAY_TEST_STREAMS", 100))
 TOKENS = 60
+SLOTS_MOST = 100  # of a replica; more streams than slots wait in the queue
 STREAM = {"model": "sim", "prompt": "x", "max_tokens": TOKENS, "stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -221,7 +222,7 @@ class Changes(threading.Thread):
 
 
 def test_no_request_is_lost_over_three_replacements(fairway):
-    manifest = model_manifest("sim", replicas=2, slots=STREAMS, profile="decode=100,answer=0")
+    manifest = model_manifest("sim", replicas=2, slots=min(STREAMS, SLOTS_MOST), profile="decode=100,answer=0")
     fairway.apply(manifest)
     engines = {r["pid"] for r in fairway.ready("sim", 2)}
     changes, load, old = Changes(fairway, manifest), Load(fairway), []
