@@ -223,7 +223,7 @@ static int take_offer(const struct line *l, struct handover_offer *o, struct err
                        "%d: stop it with `fairway down` and start this one",
                        (unsigned long long)version, HANDOVER_VERSION);
     if (listeners < 1 || listeners > HANDOVER_LISTENERS_MAX ||
-        l->socket_count != listeners + admin || host.len >= HANDOVER_HOST_MAX)
+        l->socket_count != listeners + admin || !host.ptr || host.len >= HANDOVER_HOST_MAX)
         return err_set(err, ERR_INVALID, "the running Fairway's offer makes no sense");
     memcpy(o->host, host.ptr, host.len);
     o->port = (uint16_t)number(l->tree, STR("port"));

@@ -46,7 +46,8 @@ def ledger(fairway):
 
 
 def complete(fairway, tokens=3):
-    return fairway.client().completions.create(model="sim", prompt="x", max_tokens=tokens).usage.completion_tokens
+    with fairway.client() as client:  # it keeps no connection, which a predecessor would wait for
+        return client.completions.create(model="sim", prompt="x", max_tokens=tokens).usage.completion_tokens
 
 
 def test_replace_without_a_predecessor_starts():
@@ -135,6 +136,25 @@ def test_replace_with_tls_in_the_background(tmp_path):
             assert served_name(fairway.url) == "second"
         finally:
             fairway.cli("down")
+
+
+@pytest.mark.parametrize("answer, words", [
+    ({"handover": 99}, "version 99"),
+    ({"handover": 1, "error": "not now"}, "not now"),
+    ({"handover": 1, "host": "127.0.0.1", "port": 1, "listeners": 1, "admin": False}, "makes no sense"),
+])
+def test_an_answer_that_cannot_be_taken(tmp_path, answer, words):
+    """A running one of another kind, which sends no sockets either: this one says why it does not start."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(tmp_path / "handover.sock"))
+        s.listen()
+        process = subprocess.Popen([BIN / "fairway", "up", "--state", tmp_path, "--replace"], stderr=subprocess.PIPE, text=True)
+        connection, _ = s.accept()
+        with connection:
+            assert json.loads(connection.recv(4096)) == {"handover": 1, "ask": "offer"}
+            connection.sendall(json.dumps(answer).encode() + b"\n")
+            assert words in process.communicate(timeout=30)[1]
+    assert process.returncode == 1
 
 
 class Load:
