@@ -134,7 +134,7 @@ void flight_choose(struct flight_call *c);        /* this one answers: the other
 bool flight_lose_leg(struct flight_call *c);      /* it failed. False: there is no other */
 
 /* flight_upstream.c: towards the replica that a verdict names. */
-void flight_dispatch(struct flight *f, const struct verdict *v);
-void flight_cut(struct flight *f); /* whatever runs */
+void flight_dispatch(struct flight *f, struct verdict *v); /* releases it */
+void flight_cut(struct flight *f);                         /* whatever runs */
 
 #endif
