@@ -338,8 +338,11 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
     pthread_mutex_lock(&p->mutex);
     for (int place = p->core.route.count - 1; place >= 0; place--) {
         uint64_t id = p->core.route.replicas[place].spec.id;
-        if (id && !in_snapshot(model, id))
-            pool_replica_remove(&p->core, id);
+        if (!id || in_snapshot(model, id))
+            continue;
+        pool_replica_remove(&p->core, id);
+        upstream_unref(p->addresses[place].upstream); /* its key is not needed any more */
+        p->addresses[place].upstream = NULL;
     }
     for (const struct routes_replica *r = model ? model->replicas : NULL; r; r = r->next)
         put_replica(p, r);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines that somebody else runs: reached by URL, with TLS and an API key, and treated like replicas of our own."""
+import concurrent.futures
+import http.server
 import json
 import os
-import pathlib
 import socket
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import openai
 import pytest
 import requests
 
-from fairway_process import ROOT, TINY_MODEL, Fairway, metric, wait_for
+from fairway_process import ROOT, TINY_MODEL, Fairway, wait_for
 
 LLAMA_SERVER = ROOT / ".cache/llama-server/llama-server"
 HELLO = [{"role": "user", "content": "hello"}]
@@ -230,6 +231,69 @@ def test_changes(fairway, tmp_path):
         wait_for(lambda: fairway.replicas("chat") == [], "it is gone")
 
 
+# ---- what a server is told ----
+
+class Recorder(http.server.BaseHTTPRequestHandler):
+    """Keeps what came; answers requests with server.status."""
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, status, body):
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.server.probes.append((self.path, self.headers["authorization"]))
+        self.reply(200, b'{"data":[]}') if self.path == "/base/v1/models" else self.reply(404, b"{}")
+
+    def do_POST(self):
+        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()},
+                                     json.loads(self.rfile.read(int(self.headers["content-length"])))))
+        self.reply(self.server.status, b'{"error":{"message":"the key outgoing-secret is not mine"}}')
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def recorder():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    server.daemon_threads = True
+    server.probes, server.requests, server.status = [], [], 200
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_a_server_is_told(recorder, tmp_path):
+    """Its own key, name and path; nothing that is the client's own. And clients do not hear that our key was refused."""
+    host = f"127.0.0.1:{recorder.server_port}"
+    with Fairway("--quiet", env={"FAIRWAY_TEST_KEY": "outgoing-secret"}) as fairway:
+        key, _ = make_key(fairway, "alice", tmp_path)
+        fairway.apply(remote_manifest("chat", [f"http://{host}/base/v1/"], model="org/Chat", apiKeyEnv="FAIRWAY_TEST_KEY"))
+        fairway.ready("chat")
+        assert recorder.probes[:2] == [("/base/health", "Bearer outgoing-secret"), ("/base/v1/models", "Bearer outgoing-secret")]
+        private = {"authorization": f"Bearer {key}", "x-api-key": key, "api-key": key, "cookie": "id=alice", "x-session-id": "s1",
+                   "openai-organization": "org-alice"}
+
+        def ask():
+            return requests.post(fairway.url + "/v1/chat/completions", json={"model": "chat", "messages": HELLO}, headers=private)
+        assert ask().status_code == 200
+        path, headers, body = recorder.requests[-1]
+        assert (path, headers["host"], headers["authorization"]) == ("/base/v1/chat/completions", host, "Bearer outgoing-secret")
+        assert body == {"model": "org/Chat", "messages": HELLO}
+        assert not {"x-api-key", "api-key", "cookie", "openai-organization"} & set(headers) and key not in str(headers)
+        assert headers["x-session-id"] == "s1"
+        recorder.status = 401
+        refused = ask()
+        assert refused.status_code == 503 and "outgoing-secret" not in refused.text + str(refused.headers) + fairway.log_text()
+
+
 # ---- llama-server ----
 
 @pytest.fixture
@@ -264,14 +328,10 @@ def test_llama_server(llama_server):
         with pytest.raises(openai.APIStatusError) as refused:
             client.embeddings.create(model="stories", input="hello")
         assert "embeddings" in refused.value.message
-        tasks = [threading.Thread(target=client.completions.create, kwargs={"model": "stories", "prompt": "One", "max_tokens": 4})
-                 for _ in range(6)]
-        for task in tasks:
-            task.start()
-        for task in tasks:
-            task.join()
-        wait_for(lambda: metric(requests.get(fairway.url + "/metrics").text, "inference_requests_total", model_name="stories",
-                                status="200") == 8, "all of them are answered")
+        with concurrent.futures.ThreadPoolExecutor(6) as crowd:  # two at a time get in, the others wait in the queue
+            asked = [crowd.submit(client.completions.create, model="stories", prompt="One", max_tokens=4,
+                                  temperature=0) for _ in range(6)]
+        assert [a.result().usage.completion_tokens for a in asked] == [4] * 6
         fairway.apply(remote_manifest("locked", [url]))
         says(fairway, "locked", "401 Unauthorized")
         assert key not in described(fairway, "stories") + fairway.log_text()
