@@ -14,6 +14,8 @@
 #include "net/tls_client.h"
 #include "net/url.h"
 
+struct http_call_request;
+
 struct upstream {
     atomic_uint refs;
     struct tls_client *tls;   /* ref; NULL: plain */
@@ -27,8 +29,7 @@ struct upstream *upstream_new(struct str url, struct tls_client *tls, struct str
 struct upstream *upstream_ref(struct upstream *u); /* NULL is fine, here and below */
 void upstream_unref(struct upstream *u);
 
-/* Without its references to tls and strings: what a call to it needs beside address, method and target. */
-struct http_call_request;
+/* Fills in, borrowed, what a call to it has beside address, method, target and headers. */
 void upstream_prepare(const struct upstream *u, struct http_call_request *request);
 
 #endif

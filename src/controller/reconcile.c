@@ -41,8 +41,7 @@ static void reload_remotes(struct managed_model *m)
 {
     tls_client_unref(m->tls);
     m->tls = NULL;
-    list_each(r, &m->replicas, struct managed_replica,
-              link) if (r->remote && r->revision == m->wish.revision) remote_reload(r);
+    list_each(r, &m->replicas, struct managed_replica, link) if (r->remote) remote_reload(r);
 }
 
 void model_set(struct controller *c, const struct resource *stored)

@@ -134,6 +134,8 @@ void remote_reload(struct managed_replica *r)
     struct upstream *old = r->remote->upstream, *new;
     struct managed_model *m = r->model;
     struct err err;
+    if (r->revision != m->wish.revision) /* the new key may be for other servers */
+        return;
     if (make_upstream(m, remote_url(r), &new, &err)) {
         event_note(m->controller, str_from(m->name), "ReloadFailed",
                    "replica %llu: %s; the old key and authorities stay in use",
@@ -220,7 +222,7 @@ static void probe_failed(struct managed_replica *r, const char *what, const char
     char problem[ERR_MESSAGE_MAX];
     snprintf(problem, sizeof(problem), "%.*s: %s%s", STR_ARG(remote_url(r)), what, why);
     remote->failures++;
-    if (strcmp(problem, remote->problem)) {
+    if (strcmp(problem, remote->problem) != 0) {
         memcpy(remote->problem, problem, sizeof(problem));
         event_note(r->model->controller, str_from(r->model->name), "ProbeFailed",
                    "replica %llu: %s", (unsigned long long)r->id, problem);

@@ -24,7 +24,7 @@ bool model_is_remote(const struct managed_model *m);
 /* Gives the replica the first URL that no other one of its revision has, with its key and authorities. */
 [[nodiscard]] int remote_start(struct managed_replica *r, struct err *err);
 void remote_free(struct managed_replica *r); /* no effect without a remote */
-/* Reads key and authorities again. On failure the old ones stay in use. */
+/* Reads key and authorities again, if the Model's are still this replica's. On failure the old ones stay in use. */
 void remote_reload(struct managed_replica *r);
 
 void remote_probe(struct managed_replica *r); /* replica_probe_ended follows, never inside */
