@@ -55,6 +55,7 @@ struct flight {
     void *spoken; /* own: the dialect's state; NULL: it has none */
     enum flight_state state;
     bool head_sent; /* of the response to the client */
+    bool said_all;  /* the stream's last event is out: a client may leave with it */
     char id[FLIGHT_ID_LEN + 1];
     struct loop_timer keepalive;
 

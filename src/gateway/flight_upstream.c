@@ -99,6 +99,7 @@ static void pass_on(struct flight *f, struct str events)
         model_pool_progress(f->pool, &f->ticket, f->events - f->charged);
         f->charged = f->events;
     }
+    f->said_all |= str_ends(events, STR("data: [DONE]\n\n"));
     flight_send_chunk(f, events);
 }
 
