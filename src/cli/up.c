@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,8 +16,6 @@
 
 #include "base/log.h"
 #include "cli/up_internal.h"
-#include "controller/controller.h"
-#include "gateway/gateway.h"
 #include "net/tls.h"
 #include "net/watchdog.h"
 #include "observe/metrics.h"
@@ -30,19 +29,8 @@
 #define TRACE_SLOW       SEC(10)
 #define TRACE_LAST_WORDS SEC(2)
 #define STUCK_AFTER      SEC(1)
+#define REPLACED_GRACE   SEC(3600) /* for the last streams of a process that another has replaced */
 enum { TRACE_SPANS_MAX = 4096 };
-
-struct up {
-    struct up_options o;
-    struct gateway *gateway;
-    struct controller *controller;
-    struct tls_server *tls;
-    struct metrics *metrics;
-    struct watchdog *watchdog;
-    struct tracer *tracer; /* NULL: nobody collects traces */
-    struct otlp *otlp;
-    char url[256];
-};
 
 /* ---- options ---- */
 
@@ -107,6 +95,12 @@ static struct usage *take_usage(void *ctx, struct arena *a, size_t *ret_count)
     return gateway_take_usage(up->gateway, a, ret_count);
 }
 
+static void add_usage(void *ctx, const struct usage *rows, size_t count)
+{
+    struct up *up = ctx;
+    gateway_add_usage(up->gateway, rows, count);
+}
+
 static bool write_request(void *ctx, struct str id, struct json_writer *w)
 {
     struct up *up = ctx;
@@ -129,6 +123,8 @@ static int start_gateway(struct up *up, struct err *err)
     options.tracer = up->tracer;
     options.watchdog = up->watchdog;
     options.keys_required = !is_loopback(up->o.host);
+    options.listeners = up->offer.listeners;
+    options.listener_count = up->offer.listener_count;
     options.access_log = !up->o.quiet;
     options.keepalive = up->o.keepalive;
     options.proxy_protocol = up->o.proxy_protocol;
@@ -147,13 +143,14 @@ static int start_gateway(struct up *up, struct err *err)
     int error = gateway_start(&options, &up->gateway, err);
     if (error)
         return error;
+    up->offer.listener_count = 0; /* they are the gateway's now */
     bool v6 = str_find_char(up->o.host, ':') < up->o.host.len;
     snprintf(up->url, sizeof(up->url), v6 ? "%s://[%.*s]:%u" : "%s://%.*s:%u",
              up->tls ? "https" : "http", STR_ARG(up->o.host), gateway_port(up->gateway));
     return 0;
 }
 
-static int start_controller(struct up *up, struct err *err)
+int up_start_controller(struct up *up, int admin_listener, struct err *err)
 {
     char engine[PATH_MAX];
     int error = find_engine(engine, err);
@@ -169,8 +166,11 @@ static int start_controller(struct up *up, struct err *err)
         .publish = publish,
         .publish_keys = publish_keys,
         .take_usage = take_usage,
+        .add_usage = add_usage,
         .write_request = write_request,
         .write_load = write_load,
+        .settled = up_on_settled,
+        .admin_listener = admin_listener,
         .ctx = up,
     };
     return controller_start(&options, &up->controller, err);
@@ -218,25 +218,55 @@ static int start(struct up *up, struct err *err)
     const struct watchdog_options watchdog = {.limit = STUCK_AFTER, .report = report_stuck};
     up->metrics = metrics_new();
     up->watchdog = watchdog_new(&watchdog);
-    int error = start_tracing(up, err);
+    int error = up->o.replace ? up_ask_old(up, err) : 0;
+    if (!error)
+        error = start_tracing(up, err);
     if (!error)
         error = start_gateway(up, err);
-    return error ? error : start_controller(up, err);
+    if (!error)
+        error = up_release_old(up, err);
+    if (!error)
+        error = up_start_controller(up, up->offer.admin, err);
+    if (!error)
+        error = up_take_over(up, err);
+    if (!error)
+        up_listen_for_next(up);
+    up->started = !error;
+    return error;
+}
+
+/* The replicas of a process that is replaced, or that failed to replace another, go on. */
+static void end_controller(struct up *up)
+{
+    if (up->conversation >= 0)
+        controller_leave(up->controller);
+    else
+        controller_stop(up->controller);
+    controller_free(up->controller);
+}
+
+static nsec grace(const struct up *up)
+{
+    if (up->replaced)
+        return REPLACED_GRACE;
+    return up->started ? up->o.grace : 0;
 }
 
 static void end(struct up *up)
 {
     if (up->gateway) {
-        gateway_drain(up->gateway, up->controller ? up->o.grace : 0);
+        struct up_reporter *reporter = up->replaced ? up_reporter_start(up) : NULL;
+        gateway_drain(up->gateway, grace(up));
+        up_reporter_end(reporter);
         if (up->controller)
-            controller_stop(up->controller);
-        controller_free(up->controller);
+            end_controller(up);
         gateway_free(up->gateway);
     }
     if (up->otlp) {
         otlp_stop(up->otlp, TRACE_LAST_WORDS);
         otlp_free(up->otlp);
     }
+    up_replace_fini(up);
     tracer_free(up->tracer);
     tls_server_free(up->tls);
     watchdog_free(up->watchdog);
@@ -271,6 +301,27 @@ static void reload(struct up *up)
         log_error("the certificates stay as they were", log_str("error", err.message));
     else
         log_info("certificates loaded anew");
+}
+
+static bool is_asked_to_hand_over(const struct up *up, int signals)
+{
+    struct pollfd sources[] = {{.fd = signals, .events = POLLIN},
+                               {.fd = up->handover_listener, .events = POLLIN}};
+    while (poll(sources, ARRAY_LEN(sources), -1) < 0)
+        ;
+    return sources[0].revents == 0;
+}
+
+/* Returns when it is time to end. */
+static void wait_for_the_end(struct up *up, int signals)
+{
+    while (!up->replaced)
+        if (is_asked_to_hand_over(up, signals))
+            up->replaced = up_hand_over(up);
+        else if (next_signal(signals) == SIGHUP)
+            reload(up);
+        else
+            break;
 }
 
 /* A second signal ends the patience with running requests. */
@@ -312,9 +363,11 @@ static int serve(struct up *up, int signals)
         fprintf(stderr, "Fairway listens on %s\n", up->url);
     if (up->o.ready_fd >= 0)
         leave_terminal(&up->o, result == CLI_OK);
-    while (result == CLI_OK && next_signal(signals) == SIGHUP)
-        reload(up);
-    if (!up->o.quiet)
+    if (result == CLI_OK)
+        wait_for_the_end(up, signals);
+    if (up->replaced)
+        log_info("another process has taken over: what runs here ends, then this process does");
+    else if (!up->o.quiet)
         fprintf(stderr, "Stopping: running requests end first; again to cut them off.\n");
     if (pthread_create(&impatience, NULL, hurry_on_signal, up) == 0)
         pthread_detach(impatience);
@@ -324,7 +377,11 @@ static int serve(struct up *up, int signals)
 static int run_here(struct up_options *o)
 {
     struct err err;
-    struct up up = {.o = *o};
+    struct up up = {.o = *o,
+                    .handover_listener = -1,
+                    .conversation = -1,
+                    .mutex = PTHREAD_MUTEX_INITIALIZER,
+                    .changed = PTHREAD_COND_INITIALIZER};
     int signals = open_signals();
     int error = start(&up, &err);
     int result = error ? cli_fail(&err) : serve(&up, signals);
@@ -406,6 +463,7 @@ static int run(int argc, char **argv)
         {"--quiet", 'q', NULL, &o.quiet},
         {"--tls-client-ca", 0, &o.tls_client_ca, NULL},
         {"--proxy-protocol", 0, NULL, &o.proxy_protocol},
+        {"--replace", 0, NULL, &o.replace},
         {"--tls-cert", 0, &o.tls_certificate, NULL},
         {"--tls-key", 0, &o.tls_key, NULL},
         {"--log-format", 0, &o.log_format, NULL},
@@ -416,6 +474,7 @@ static int run(int argc, char **argv)
     int done = cli_parse(&verb_up, argc, argv, options, ARRAY_LEN(options), NULL, 0, &count);
     if (done)
         return MAX(done, 0);
+    o.listen_given = o.listen != NULL;
     if (!o.listen)
         o.listen = "127.0.0.1:8080";
     if (keepalive && (nsec_parse(str_from(keepalive), &o.keepalive) || o.keepalive < MSEC(1)))
@@ -444,6 +503,10 @@ const struct verb verb_up = {
         "FAIRWAY_STATE)\n"
         "      --demo FILE.gguf       serve this file as the model `chat`\n"
         "  -d, --detach               return when the models are ready; `fairway down` stops it\n"
+        "      --replace              take over from the Fairway that runs with this state folder: "
+        "no "
+        "request\n"
+        "                             is lost, and its models go on; if none runs, just start\n"
         "  -q, --quiet                no access log\n"
         "      --tls-cert FILE, --tls-key FILE   serve https; SIGHUP loads them anew\n"
         "      --tls-client-ca FILE   only clients with a certificate that these authorities "

@@ -191,6 +191,7 @@ static const struct {
     {STR("GET"), STR("/v1/events/"), false, get_events},
     {STR("GET"), STR("/v1/logs/"), false, admin_get_log},
     {STR("GET"), STR("/v1/usage"), true, admin_get_usage},
+    {STR("POST"), STR("/v1/usage"), true, admin_post_usage},
     {STR("GET"), STR("/v1/load"), true, admin_get_load},
     {STR("GET"), STR("/v1/requests/"), false, admin_get_request},
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
@@ -245,6 +246,7 @@ int admin_start(struct controller *c, struct err *err)
     snprintf(host, sizeof(host), "unix:%s/admin.sock", c->state_dir);
     const struct http_server_options options = {
         .host = str_from(host),
+        .take_listener = c->options.admin_listener ? dup(c->options.admin_listener) : 0,
         .limits = limits,
         .service = {.request = on_request,
                     .departed = on_departed,

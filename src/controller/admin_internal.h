@@ -27,7 +27,7 @@ admin_answer admin_get_models, admin_get_model, admin_put_model, admin_delete_mo
 admin_answer admin_get_nodes, admin_get_node, admin_put_node;
 admin_answer admin_get_tenants, admin_get_tenant, admin_put_tenant, admin_delete_tenant;
 admin_answer admin_get_keys, admin_post_key, admin_delete_key;
-admin_answer admin_get_usage;
+admin_answer admin_get_usage, admin_post_usage;
 admin_answer admin_get_request, admin_get_load;
 admin_answer admin_get_log;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /v1/usage?from=DAY&to=DAY&tenant=NAME&model=NAME: the ledger. DAY: "2026-01-31", UTC; the last 30 days by default. */
+/* POST /v1/usage: a report of another process (store/usage_report.h).
+ * GET /v1/usage?from=DAY&to=DAY&tenant=NAME&model=NAME: the ledger. DAY: "2026-01-31", UTC; the last 30 days by default. */
 #include <stdio.h>
 #include <time.h>
 
@@ -7,6 +8,7 @@
 #include "controller/admin_internal.h"
 #include "core/limit/calendar.h"
 #include "store/usage.h"
+#include "store/usage_report.h"
 
 enum {
     USAGE_ARENA_MAX = 64 * 1024 * 1024,
@@ -83,5 +85,33 @@ void admin_get_usage(struct controller *c, struct http_exchange *x, struct str r
         json_end(&r.json);
         admin_send(&r, x, 200);
     }
+    arena_fini(&a);
+}
+
+/* ---- reports ---- */
+
+static int add_report(struct controller *c, struct arena *a, struct str text, struct err *err)
+{
+    struct usage_report report;
+    bool added = false;
+    int error = usage_report_read(a, text, &report, err);
+    if (!error)
+        error = usage_add_report(c->store, &report, clock_wall(), &added, err);
+    if (!error && added)
+        c->options.add_usage(c->options.ctx, report.rows, report.count);
+    return error;
+}
+
+void admin_post_usage(struct controller *c, struct http_exchange *x, struct str rest)
+{
+    struct admin_reply r;
+    struct arena a;
+    struct err err;
+    arena_init(&a, USAGE_ARENA_MAX);
+    int error = add_report(c, &a, http_exchange_request(x)->body, &err);
+    admin_begin(&r);
+    json_object(&r.json);
+    json_end(&r.json);
+    admin_finish(&r, x, error, &err);
     arena_fini(&a);
 }

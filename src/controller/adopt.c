@@ -46,6 +46,7 @@ static int adopt(struct controller *c, const struct store_replica *row, pid_t pi
     r->port = (uint16_t)row->port;
     r->slots = row->slots;
     snprintf(r->token, sizeof(r->token), "%.*s", STR_ARG(row->token));
+    r->unanswered = true;
     replica_adopted(&r->core, clock_now());
     loop_timer_start(c->loop, &r->probe_timer, 0);
     event_note(c, row->model, "Adopted", "replica %llu: process %d on port %u",
@@ -90,6 +91,34 @@ static void end_if_orphan(void *ctx, pid_t pid, uint64_t start_time, struct str 
         return;
     log_warn("ending a process that nobody owns", log_int("pid", pid));
     process_kill(pid, start_time);
+}
+
+static bool awaits_answer(const struct controller *c)
+{
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        list_each(r, &m->replicas, struct managed_replica, link) if (r->unanswered) return true;
+    }
+    return false;
+}
+
+void replicas_tell_if_settled(struct controller *c)
+{
+    if (c->settled || awaits_answer(c))
+        return;
+    c->settled = true;
+    loop_timer_stop(&c->settle);
+    if (c->options.settled)
+        c->options.settled(c->options.ctx);
+}
+
+void replicas_stop_waiting(struct controller *c)
+{
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        list_each(r, &m->replicas, struct managed_replica, link) r->unanswered = false;
+    }
+    replicas_tell_if_settled(c);
 }
 
 void replicas_adopt(struct controller *c)

@@ -22,6 +22,7 @@
 
 #define LOG_ROTATE_PERIOD SEC(30)
 #define LEDGER_PERIOD     SEC(1)
+#define SETTLE_MAX        SEC(10) /* for adopted replicas to answer a probe */
 enum { LOG_SIZE_MAX = 16 * 1024 * 1024 };
 
 void event_note(struct controller *c, struct str object, const char *reason, const char *format,
@@ -158,6 +159,11 @@ static void on_ledger(struct loop_timer *timer)
     loop_timer_start(c->loop, timer, LEDGER_PERIOD);
 }
 
+static void on_settle(struct loop_timer *timer)
+{
+    replicas_stop_waiting(container_of(timer, struct controller, settle));
+}
+
 static void load_models(struct controller *c)
 {
     struct arena arena;
@@ -182,7 +188,9 @@ static void on_begin(struct mail *mail)
     replicas_adopt(c);
     loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);
     loop_timer_start(c->loop, &c->ledger, LEDGER_PERIOD);
+    loop_timer_start(c->loop, &c->settle, SETTLE_MAX);
     reconcile(c);
+    replicas_tell_if_settled(c);
 }
 
 static void admin_drained(void *arg)
@@ -192,9 +200,8 @@ static void admin_drained(void *arg)
     controller_if_all_ended(c);
 }
 
-static void on_stop(struct mail *mail)
+static void stop(struct controller *c)
 {
-    struct controller *c = container_of(mail, struct controller, stop);
     c->stopping = true;
     store_usage(c);
     store_usage(c); /* what came while earlier rows waited */
@@ -202,13 +209,38 @@ static void on_stop(struct mail *mail)
     reconcile(c);
 }
 
+static void on_stop(struct mail *mail)
+{
+    stop(container_of(mail, struct controller, stop));
+}
+
+static void on_leave(struct mail *mail)
+{
+    struct controller *c = container_of(mail, struct controller, leave);
+    c->leaving = true;
+    (void)http_server_listener(c->admin); /* its socket file stays for the next one */
+    stop(c);
+}
+
+static void let_replicas_go(struct controller *c)
+{
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        struct managed_model *m = container_of(n, struct managed_model, node);
+        list_each(r, &m->replicas, struct managed_replica, link) replica_let_go(r);
+    }
+}
+
 void controller_if_all_ended(struct controller *c)
 {
     if (!c->stopping || !c->admin_drained)
         return;
-    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n))
-        if (!list_empty(&container_of(n, struct managed_model, node)->replicas))
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
+        const struct managed_model *m = container_of(n, struct managed_model, node);
+        if (c->leaving ? count_replicas(m, REPLICA_DRAINING) : !list_empty(&m->replicas))
             return;
+    }
+    if (c->leaving)
+        let_replicas_go(c);
     loop_stop(c->loop);
 }
 
@@ -236,8 +268,10 @@ int controller_start(const struct controller_options *options, struct controller
     c->wake.fire = on_wake;
     c->rotate.fire = on_rotate;
     c->ledger.fire = on_ledger;
+    c->settle.fire = on_settle;
     c->begin.deliver = on_begin;
     c->stop.deliver = on_stop;
+    c->leave.deliver = on_leave;
     map_init(&c->models);
     arena_init(&c->tenants_arena, SIZE_MAX);
     arena_init(&c->usage_arena, SIZE_MAX);
@@ -268,6 +302,17 @@ void controller_stop(struct controller *c)
     pthread_join(c->thread, NULL);
 }
 
+void controller_leave(struct controller *c)
+{
+    loop_post(c->loop, &c->leave);
+    pthread_join(c->thread, NULL);
+}
+
+int controller_admin_listener(struct controller *c)
+{
+    return http_server_listener(c->admin);
+}
+
 void controller_free(struct controller *c)
 {
     if (!c)
@@ -290,6 +335,7 @@ void controller_free(struct controller *c)
     loop_timer_stop(&c->wake);
     loop_timer_stop(&c->rotate);
     loop_timer_stop(&c->ledger);
+    loop_timer_stop(&c->settle);
     http_server_free(c->admin);
     http_client_free(c->client);
     loop_free(c->loop);

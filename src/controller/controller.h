@@ -10,8 +10,8 @@
  *                                               ^  |
  *           exits, probes, timers --------------+  +--> routes snapshot (publish)
  *
- * After a restart live processes are found by their mark (FAIRWAY_REPLICA in the environment) and adopted without a reload;
- * marked processes that nobody owns are ended.
+ * After a restart or a handover live processes are found by their mark (FAIRWAY_REPLICA in the environment) and adopted without a
+ * reload; marked processes that nobody owns are ended.
  *
  * Ownership: the controller owns its store, its processes and its thread. Thread rule: the functions below from one thread;
  * the calls of the options are made on the controller's thread (the first keys inside controller_start).
@@ -42,9 +42,14 @@ struct controller_options {
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
     /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
     struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
+    /* Rows that another process used, which count here too. */
+    void (*add_usage)(void *ctx, const struct usage *rows, size_t count);
     /* Members of an object: what happened to a request (false: not known); what waits and runs, and the newest requests. */
     bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
     void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);
+    /* Once: the routes that were published hold every replica that was found running and is ready. May be NULL. */
+    void (*settled)(void *ctx);
+    int admin_listener; /* borrow: the admin API's socket, from an earlier controller; 0: open it */
     void *ctx;
 };
 
@@ -53,6 +58,12 @@ struct controller_options {
 
 /* Ends every replica (drain, then kill) and the thread. Returns when all processes are gone. */
 void controller_stop(struct controller *c);
-void controller_free(struct controller *c); /* after controller_stop */
+/* Ends the thread once no replica is draining, and leaves the others to the controller that comes next. */
+void controller_leave(struct controller *c);
+void controller_free(
+    struct controller *c); /* after controller_stop or controller_leave; unlocks the state folder */
+
+/* The admin API's socket, for another process to go on with; borrowed until the controller ends. */
+int controller_admin_listener(struct controller *c);
 
 #endif

@@ -53,6 +53,7 @@ struct managed_replica {
     struct loop_timer probe_timer;
     struct http_call *probe; /* running, or NULL */
     int probe_status;
+    bool unanswered;         /* adopted, and no probe has been answered yet */
     struct process *process; /* own; NULL: none */
     struct remote *remote;   /* own; NULL: none */
     uint64_t run; /* id of the present process, for routes: a new process is a new replica */
@@ -71,11 +72,13 @@ struct controller {
     struct http_client *client;
     struct http_server *admin;
     struct map models; /* of managed_model */
-    struct loop_timer wake, rotate, ledger;
-    struct mail begin, stop;
+    struct loop_timer wake, rotate, ledger, settle;
+    struct mail begin, stop, leave;
     uint64_t routes_version;
     uint64_t next_id; /* of replicas and runs; never used twice */
     bool reconciling, again, stopping, admin_drained;
+    bool leaving;               /* stopping, and the replicas go on */
+    bool settled;               /* was told */
     bool cordoned;              /* the node takes no new replicas */
     uint64_t node_memory;       /* bytes that replicas may use in all; 0: what the machine has */
     struct arena tenants_arena; /* of the next */
@@ -101,7 +104,8 @@ size_t count_replicas(const struct managed_model *m, enum replica_state state);
 
 /* ---- replicas.c ---- */
 struct managed_replica *replica_new(struct managed_model *m);
-void replica_free(struct managed_replica *r); /* it has no process */
+void replica_free(struct managed_replica *r);   /* it has no process */
+void replica_let_go(struct managed_replica *r); /* frees it; its process, if it has one, goes on */
 void replica_act(struct managed_replica *r, enum replica_action action);
 void replica_log_path(const struct managed_replica *r, char path[PATH_MAX]);
 
@@ -113,6 +117,8 @@ void replica_probe_ended(struct managed_replica *r, bool ok);
 
 /* ---- adopt.c ---- */
 void replicas_adopt(struct controller *c);
+void replicas_tell_if_settled(struct controller *c);
+void replicas_stop_waiting(struct controller *c); /* for answers of adopted ones */
 
 /* ---- tenants.c ---- */
 void tenants_load(struct controller *c); /* what is stored; routes follow with the next reconcile */

@@ -138,6 +138,11 @@ static void plan(struct managed_model *m, nsec now)
         add_replicas(m, missing);
 }
 
+static bool is_ending(const struct managed_replica *r)
+{
+    return r->core.state == REPLICA_DRAINING || r->core.state == REPLICA_STOPPED;
+}
+
 /* Carries out what each replica's state asks for; the earliest time to look again. */
 static nsec act(struct managed_model *m, nsec now)
 {
@@ -145,6 +150,8 @@ static nsec act(struct managed_model *m, nsec now)
     list_each(r, &m->replicas, struct managed_replica, link)
     {
         enum replica_action action;
+        if (m->controller->leaving && !is_ending(r))
+            continue;
         while ((action = replica_next(&r->core, &r->rules, now)) != REPLICA_NOTHING)
             replica_act(r, action);
         wake = MIN(wake, replica_wake_at(&r->core, &r->rules));
@@ -204,16 +211,19 @@ static void publish(struct controller *c)
     c->options.publish(c->options.ctx, routes);
 }
 
+static void plan_models(struct controller *c, nsec now)
+{
+    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n))
+        plan(container_of(n, struct managed_model, node), now);
+    /* Before a replica is told to end, the gateways have stopped sending to it. */
+    publish(c);
+}
+
 static nsec reconcile_models(struct controller *c)
 {
     nsec now = clock_now(), wake = NSEC_NEVER;
-    for (struct map_node *n = map_next(&c->models, NULL), *next; n; n = next) {
-        struct managed_model *m = container_of(n, struct managed_model, node);
-        next = map_next(&c->models, n);
-        plan(m, now);
-    }
-    /* Before a replica is told to end, the gateways have stopped sending to it. */
-    publish(c);
+    if (!c->leaving) /* else only what was begun is brought to its end */
+        plan_models(c, now);
     for (struct map_node *n = map_next(&c->models, NULL), *next; n; n = next) {
         struct managed_model *m = container_of(n, struct managed_model, node);
         next = map_next(&c->models, n);

@@ -59,14 +59,20 @@ static void forget_process(struct managed_replica *r)
     process_release(r->process);
     r->process = NULL;
     remote_free(r);
+    r->unanswered = false;
+}
+
+void replica_let_go(struct managed_replica *r)
+{
+    forget_process(r);
+    list_remove(&r->link);
+    mem_free(r);
 }
 
 void replica_free(struct managed_replica *r)
 {
     CHECK(!replica_has_process(&r->core));
-    forget_process(r);
-    list_remove(&r->link);
-    mem_free(r);
+    replica_let_go(r);
 }
 
 /* ---- what happens to a process ---- */
@@ -94,6 +100,7 @@ void replica_on_exited(void *ctx, const struct process_end *end)
     replica_forget(c, r->run);
     replica_exited(&r->core, &r->rules, clock_now());
     reconcile(c);
+    replicas_tell_if_settled(c);
 }
 
 static void on_probe_head(void *ctx, int status, const struct http_headers *headers)
@@ -116,21 +123,24 @@ static nsec probe_delay(const struct managed_replica *r)
 
 void replica_probe_ended(struct managed_replica *r, bool ok)
 {
+    struct controller *c = r->model->controller; /* `r` may be gone after a reconcile */
     enum replica_state before = r->core.state;
     replica_probed(&r->core, &r->rules, ok, clock_now());
-    loop_timer_start(r->model->controller->loop, &r->probe_timer, probe_delay(r));
+    loop_timer_start(c->loop, &r->probe_timer, probe_delay(r));
     if (r->core.state != before) {
-        event_note(r->model->controller, str_from(r->model->name),
+        event_note(c, str_from(r->model->name),
                    r->core.state == REPLICA_READY ? "Ready" : "Unready", "replica %llu: %s",
                    (unsigned long long)r->id, replica_reason_text(r->core.reason));
-        reconcile(r->model->controller);
+        reconcile(c);
     }
+    replicas_tell_if_settled(c);
 }
 
 static void on_probe_done(void *ctx, int error)
 {
     struct managed_replica *r = ctx;
     r->probe = NULL;
+    r->unanswered = r->unanswered && error;
     replica_probe_ended(r, !error && r->probe_status == 200);
 }
 

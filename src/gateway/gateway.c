@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "core/limit/calendar.h"
 #include "gateway/ledger.h"
 #include "gateway/meters.h"
 #include "gateway/tenants.h"
@@ -73,12 +74,15 @@ static void give_up(struct gateway *g, unsigned initialised)
 int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
                   struct err *err)
 {
-    int error = port_check_free(options->host, options->port, err);
+    bool takes_over = options->listener_count > 0;
+    int error = takes_over ? 0 : port_check_free(options->host, options->port, err);
     if (error)
         return error;
     struct gateway *g = NEW(struct gateway);
     g->options = *options;
-    g->worker_count = options->workers ? options->workers : default_workers();
+    g->worker_count = takes_over         ? options->listener_count
+                      : options->workers ? options->workers
+                                         : default_workers();
     g->workers = mem_array(g->worker_count, sizeof(struct worker));
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
@@ -87,7 +91,8 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
     ledger_init(&g->ledger, options->metrics);
     uint16_t port = options->port;
     for (unsigned i = 0; i < g->worker_count; i++) {
-        error = worker_init(&g->workers[i], g, &g->options, port, err);
+        error = worker_init(&g->workers[i], g, &g->options, port,
+                            takes_over ? options->listeners[i] : 0, err);
         if (error) {
             give_up(g, i);
             return error;
@@ -103,6 +108,20 @@ int gateway_start(const struct gateway_options *options, struct gateway **ret_ga
 uint16_t gateway_port(const struct gateway *g)
 {
     return http_server_port(g->workers[0].server);
+}
+
+void gateway_accept(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_accept(&g->workers[i]);
+}
+
+unsigned gateway_listeners(struct gateway *g, int *ret_listeners, unsigned max)
+{
+    unsigned count = MIN(g->worker_count, max);
+    for (unsigned i = 0; i < count; i++)
+        ret_listeners[i] = http_server_listener(g->workers[i].server);
+    return count;
 }
 
 /* ---- routes ---- */
@@ -207,6 +226,27 @@ struct ledger *gateway_ledger(struct gateway *g)
 struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count)
 {
     return ledger_take(&g->ledger, a, ret_count);
+}
+
+static void add_row(struct gateway *g, const struct usage *row)
+{
+    struct tenant *tenant = tenants_get(&g->tenants, row->tenant, g->routes->used);
+    const struct limit_usage usage = {
+        .day = row->day,
+        .month = calendar_month(calendar_day_start(row->day)),
+        .day_tokens = (uint64_t)(row->input_tokens + row->output_tokens),
+        .day_spend = (uint64_t)row->cost,
+        .month_spend = (uint64_t)row->cost,
+    };
+    tenant_add_usage(tenant, &usage);
+}
+
+void gateway_add_usage(struct gateway *g, const struct usage *rows, size_t count)
+{
+    pthread_mutex_lock(&g->mutex);
+    for (size_t i = 0; i < count; i++)
+        add_row(g, &rows[i]);
+    pthread_mutex_unlock(&g->mutex);
 }
 
 /* ---- records ---- */

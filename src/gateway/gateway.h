@@ -6,7 +6,7 @@
  * pool is a core state machine behind one mutex (model_pool.h); names are resolved in an immutable table (table.h).
  *
  * Ownership: the gateway owns everything but the metrics registry, which must outlive it.
- * Thread rule: gateway_set_routes, gateway_set_keys and gateway_hurry from any thread; the rest from the one that started it.
+ * Thread rule: gateway_set_routes, gateway_set_keys, gateway_add_usage and gateway_hurry from any thread; the rest from the one that started it.
  */
 #ifndef FAIRWAY_GATEWAY_H
 #define FAIRWAY_GATEWAY_H
@@ -28,6 +28,10 @@ struct gateway_options {
     struct str host;
     uint16_t port;    /* 0: any free one */
     unsigned workers; /* 0: one per core, at most 8 */
+    /* Sockets that listen already, one per worker, from the gateway that this one takes over from; then nothing is accepted
+     * before gateway_accept. Owned by the gateway once it is started. */
+    const int *listeners;
+    unsigned listener_count;
     struct http_limits limits;
     struct tls_server *tls;    /* borrow; NULL: plain */
     struct metrics *metrics;   /* borrow */
@@ -47,6 +51,10 @@ struct gateway_options gateway_options_default(void);
 [[nodiscard]] int gateway_start(const struct gateway_options *options, struct gateway **ret_gateway,
                                 struct err *err);
 uint16_t gateway_port(const struct gateway *g);
+void gateway_accept(
+    struct gateway *g); /* once, with options.listeners: after the routes that were set */
+/* For another process to go on with; borrowed until the drain. Returns how many. */
+unsigned gateway_listeners(struct gateway *g, int *ret_listeners, unsigned max);
 
 /* Takes effect on every worker within one turn of its loop; the caller keeps its reference. */
 void gateway_set_routes(struct gateway *g, struct routes *routes);
@@ -61,6 +69,9 @@ void gateway_write_load(struct gateway *g, struct json_writer *w);
 
 /* What was used since the last call, as rows in the arena (gateway/ledger.h). */
 struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret_count);
+
+/* Another process used them: they count under the limits of days and months. After the first routes. */
+void gateway_add_usage(struct gateway *g, const struct usage *rows, size_t count);
 
 /*
  * Accepts nothing new, lets running requests end for at most `grace`, then cuts them. Returns when all workers have ended.

@@ -54,6 +54,13 @@ struct tenant *tenants_get(struct tenants *t, struct str name, const struct rout
     return tenant;
 }
 
+void tenant_add_usage(struct tenant *t, const struct limit_usage *usage)
+{
+    pthread_mutex_lock(&t->mutex);
+    limit_add_usage(&t->account, usage, now());
+    pthread_mutex_unlock(&t->mutex);
+}
+
 int tenant_reserve(struct tenant *t, const struct limit_rules *rules, const struct limit_want *want,
                    struct limit_hold *ret_hold, struct limit_refusal *ret_refusal,
                    struct limit_snapshot *ret_left)

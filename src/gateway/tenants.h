@@ -32,6 +32,7 @@ void tenants_init(struct tenants *t);
 void tenants_fini(struct tenants *t);
 /* A new one begins with what `used` says of it. */
 struct tenant *tenants_get(struct tenants *t, struct str name, const struct routes_used *used);
+void tenant_add_usage(struct tenant *t, const struct limit_usage *usage); /* used elsewhere */
 
 /* core/limit at work. */
 [[nodiscard]] int tenant_reserve(struct tenant *t, const struct limit_rules *rules,

@@ -31,6 +31,11 @@ void worker_set_table(struct worker *w, struct table *take_table)
         loop_post(w->loop, &w->set_table);
 }
 
+static void on_accept(struct mail *mail)
+{
+    http_server_accept(container_of(mail, struct worker, accept)->server);
+}
+
 static void drained(void *arg)
 {
     struct worker *w = arg;
@@ -60,6 +65,11 @@ static void on_stop(struct mail *mail)
     loop_stop(w->loop);
 }
 
+void worker_accept(struct worker *w)
+{
+    loop_post(w->loop, &w->accept);
+}
+
 void worker_drain(struct worker *w, nsec grace)
 {
     w->grace = grace;
@@ -84,13 +94,14 @@ static void *run(void *arg)
 }
 
 int worker_init(struct worker *w, struct gateway *g, const struct gateway_options *options,
-                uint16_t port, struct err *err)
+                uint16_t port, int listener, struct err *err)
 {
     *w = (struct worker){.gateway = g, .options = options};
     buf_init(&w->scratch, SCRATCH_MAX);
     buf_init(&w->spoken, SPOKEN_MAX);
     records_init(&w->records);
     w->set_table.deliver = on_set_table;
+    w->accept.deliver = on_accept;
     w->drain.deliver = on_drain;
     w->hurry.deliver = on_hurry;
     w->stop.deliver = on_stop;
@@ -101,6 +112,8 @@ int worker_init(struct worker *w, struct gateway *g, const struct gateway_option
         .host = options->host,
         .port = port,
         .share_port = true,
+        .take_listener = listener,
+        .waits = listener != 0,
         .tls = options->tls,
         .limits = options->limits,
         .proxy_protocol = options->proxy_protocol,

@@ -36,14 +36,15 @@ struct worker {
     bool draining;
 
     _Atomic(struct table *) pending_table; /* ref; taken over by set_table */
-    struct mail set_table, drain, hurry, stop;
+    struct mail set_table, accept, drain, hurry, stop;
     nsec grace;
 };
 
-/* Listens, but does not run yet. port 0: any. */
+/* Listens, but does not run yet. port 0: any. listener: one to take, which accepts nothing yet; 0: none. */
 [[nodiscard]] int worker_init(struct worker *w, struct gateway *g,
-                              const struct gateway_options *options, uint16_t port,
+                              const struct gateway_options *options, uint16_t port, int listener,
                               struct err *err);
+void worker_accept(struct worker *w); /* any thread; after the tables that were set */
 void worker_start(struct worker *w);
 void worker_set_table(struct worker *w, struct table *take_table); /* any thread */
 void worker_drain(struct worker *w, nsec grace); /* any thread; calls gateway_worker_drained */

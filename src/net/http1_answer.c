@@ -26,9 +26,10 @@ static bool keeps(const struct http_exchange *x)
     return x->head.keep_alive && !x->server->draining;
 }
 
-static void put_connection(const struct http_exchange *x, struct buf *out)
+static void put_connection(struct http_exchange *x, struct buf *out)
 {
-    if (!keeps(x))
+    x->closes = !keeps(x);
+    if (x->closes)
         buf_put(out, STR("connection: close\r\n"));
     else if (x->head.minor == 0)
         buf_put(out, STR("connection: keep-alive\r\n"));
@@ -39,7 +40,7 @@ static void respond(struct http_exchange *x, int status, const struct http_heade
 {
     struct http1 *c = x->carrier;
     struct buf out;
-    bool keep = keeps(x), bodyless = status_has_no_body(status);
+    bool bodyless = status_has_no_body(status);
     CHECK(c->state == HTTP1_BUSY);
     buf_init(&out, SIZE_MAX / 2);
     put_head(&out, x->server, status, headers, count);
@@ -54,7 +55,7 @@ static void respond(struct http_exchange *x, int status, const struct http_heade
         buf_put(&out, body);
     http1_write(c, buf_str(&out));
     buf_fini(&out);
-    http1_answered(c, keep);
+    http1_answered(c, !x->closes);
 }
 
 static void begin(struct http_exchange *x, int status, const struct http_header *headers,
@@ -99,7 +100,7 @@ static void end(struct http_exchange *x)
     struct http1 *c = x->carrier;
     if (x->chunked && !x->is_head)
         http1_write(c, STR("0\r\n\r\n"));
-    http1_answered(c, keeps(x));
+    http1_answered(c, !x->closes);
 }
 
 static void abort_exchange(struct http_exchange *x)

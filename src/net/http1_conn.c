@@ -43,6 +43,8 @@ static void on_timer(struct loop_timer *timer)
     case HTTP1_HEAD:
         if (c->head_began)
             http1_refuse(c, 408);
+        else if (c->last_call)
+            http1_linger(c);
         else if (unsent && check_progress(c))
             set_timer(c, c->conn.server->options.limits.write_timeout);
         else
@@ -117,15 +119,18 @@ void http1_write(struct http1 *c, struct str bytes)
         watch_write(c);
 }
 
+/* The client does not know yet that the connection is to end: its next request is answered, and told so. */
+static void give_last_call(struct http1 *c)
+{
+    c->last_call = true;
+    set_timer(c, c->conn.server->last_call);
+}
+
 static void drain(struct conn *conn)
 {
     struct http1 *c = container_of(conn, struct http1, conn);
-    if (c->state != HTTP1_HEAD || c->head_began)
-        return;
-    if (stream_unsent(c->conn.stream) > 0) /* the end of its last answer */
-        http1_linger(c);
-    else
-        http1_close(&c->conn);
+    if (c->state == HTTP1_HEAD && !c->head_began)
+        give_last_call(c);
 }
 
 static void on_resume(struct mail *task)
@@ -142,13 +147,16 @@ void http1_answered(struct http1 *c, bool keep)
 {
     exchange_release(c->exchange);
     c->exchange = NULL;
-    if (!keep || c->conn.server->draining) {
+    if (!keep) {
         http1_linger(c);
         return;
     }
     c->state = HTTP1_HEAD;
     c->head_began = 0;
-    set_timer(c, c->conn.server->options.limits.idle_timeout);
+    if (c->conn.server->draining)
+        give_last_call(c);
+    else
+        set_timer(c, c->conn.server->options.limits.idle_timeout);
     set_reading(c, true);
     if (c->in.len && !c->parsing && !c->resume_pending) {
         c->resume_pending = true;
@@ -390,7 +398,8 @@ static void on_drained(void *ctx)
         set_timer(c, LINGER_TIME);
     } else if (c->stuffed) {
         c->stuffed = false;
-        set_timer(c, c->conn.server->options.limits.idle_timeout);
+        set_timer(c, c->last_call ? c->conn.server->last_call
+                                  : c->conn.server->options.limits.idle_timeout);
         parse(c);
     } else if (c->state == HTTP1_BUSY && c->exchange->over_high_water) {
         c->exchange->over_high_water = false;

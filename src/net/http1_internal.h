@@ -38,8 +38,9 @@ struct http1 {
     uint64_t taken_at_check; /* of those, how many were gone when the timer last looked */
     struct mail resume;      /* deferred: go on with `in` */
     bool resume_pending, parsing, closed, reading;
-    bool looked;  /* taken_at_check is known */
-    bool stuffed; /* it does not read its answers: no further request is read until it does */
+    bool last_call; /* the server drains: silence ends the connection soon */
+    bool looked;    /* taken_at_check is known */
+    bool stuffed;   /* it does not read its answers: no further request is read until it does */
 };
 
 /* ---- http1_conn.c ---- */

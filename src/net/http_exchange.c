@@ -21,7 +21,7 @@ struct http_exchange *exchange_new(struct http_server *server, const struct exch
     x->ops = ops;
     x->carrier = carrier;
     x->data = NULL;
-    x->begun = x->chunked = x->is_head = x->over_high_water = false;
+    x->begun = x->chunked = x->is_head = x->over_high_water = x->closes = false;
     return x;
 }
 

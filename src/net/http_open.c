@@ -44,8 +44,9 @@ static void close_opening(struct conn *conn)
 
 static void drain_opening(struct conn *conn)
 {
-    if (container_of(conn, struct opening, conn)->held.len == 0)
-        close_opening(conn);
+    struct opening *o = container_of(conn, struct opening, conn);
+    if (o->held.len == 0) /* its first request may be on its way */
+        set_timer(o, conn->server->last_call);
 }
 
 static enum opening_verdict judge(const struct opening *o, struct str bytes)

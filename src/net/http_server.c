@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +25,7 @@ struct listener {
         uv_pipe_t pipe;
     } uv;
     char *socket_path; /* own; NULL: TCP */
+    bool shared;       /* another process goes on with it */
 };
 
 struct str server_date(struct http_server *server)
@@ -42,17 +44,21 @@ struct str server_date(struct http_server *server)
 
 /* ---- accepting ---- */
 
-static void accept_waiting(struct http_server *server)
+static void take_waiting(struct http_server *server)
 {
     const struct stream_events none = {0};
     struct stream *stream;
     server->accept_waiting = false;
-    if (server->conn_count >= server->options.limits.connections_max) {
-        server->accept_waiting = true; /* taken when one ends; libuv does not listen meanwhile */
-        return;
-    }
     if (stream_accept(server->loop, &server->listener->uv.stream, &none, &stream) == 0)
         conn_open(server, stream);
+}
+
+static void accept_waiting(struct http_server *server)
+{
+    if (server->conn_count >= server->options.limits.connections_max)
+        server->accept_waiting = true; /* taken when one ends; libuv does not listen meanwhile */
+    else
+        take_waiting(server);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -76,6 +82,22 @@ static int listen_error(struct err *err, const struct http_server_options *o, in
                                              : "");
 }
 
+static int begin_to_listen(struct http_server *server)
+{
+    return uv_listen(&server->listener->uv.stream, BACKLOG, on_connection);
+}
+
+static int take_tcp(struct http_server *server, struct err *err)
+{
+    struct listener *l = server->listener;
+    int error = uv_tcp_init(loop_uv(server->loop), &l->uv.tcp);
+    CHECK(error == 0);
+    error = uv_tcp_open(&l->uv.tcp, server->options.take_listener);
+    if (!error && !server->options.waits)
+        error = begin_to_listen(server);
+    return error ? listen_error(err, &server->options, error) : 0;
+}
+
 static int open_tcp(struct http_server *server, struct err *err)
 {
     const struct http_server_options *o = &server->options;
@@ -95,9 +117,28 @@ static int open_tcp(struct http_server *server, struct err *err)
     if (o->share_port)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     error = uv_tcp_bind(&server->listener->uv.tcp, (struct sockaddr *)&address, 0);
-    if (!error)
-        error = uv_listen(&server->listener->uv.stream, BACKLOG, on_connection);
+    if (!error && !o->waits)
+        error = begin_to_listen(server);
     return error ? listen_error(err, o, error) : 0;
+}
+
+/* Not by uv_pipe_bind: libuv would delete the file at the end, also when another process goes on with it. */
+static int bind_unix(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path))
+        return UV_ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    unlink(path); /* of an earlier process; the caller holds a lock on the folder */
+    mode_t mask = umask(0177);
+    int error = bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+    umask(mask);
+    if (error)
+        close(fd);
+    return error ? error : fd;
 }
 
 static int open_unix(struct http_server *server, struct err *err)
@@ -106,15 +147,12 @@ static int open_unix(struct http_server *server, struct err *err)
     struct str path = str_sub(o->host, 5, o->host.len);
     server->listener->socket_path = mem_alloc(path.len + 1);
     memcpy(server->listener->socket_path, path.ptr, path.len);
+    int fd = o->take_listener ? o->take_listener : bind_unix(server->listener->socket_path);
     int error = uv_pipe_init(loop_uv(server->loop), &server->listener->uv.pipe, 0);
     CHECK(error == 0);
-    unlink(server->listener
-               ->socket_path); /* of an earlier process; the caller holds a lock on the folder */
-    mode_t mask = umask(0177);
-    error = uv_pipe_bind(&server->listener->uv.pipe, server->listener->socket_path);
-    umask(mask);
-    if (!error)
-        error = uv_listen(&server->listener->uv.stream, BACKLOG, on_connection);
+    error = fd < 0 ? fd : uv_pipe_open(&server->listener->uv.pipe, fd);
+    if (!error && !o->waits)
+        error = begin_to_listen(server);
     return error ? listen_error(err, o, error) : 0;
 }
 
@@ -131,7 +169,7 @@ static void close_listener(struct http_server *server)
     if (!l)
         return;
     server->listener = NULL;
-    if (l->socket_path)
+    if (l->socket_path && !l->shared)
         unlink(l->socket_path);
     uv_close(&l->uv.handle, on_listener_closed);
 }
@@ -151,7 +189,9 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
     list_init(&server->conns);
     list_init(&server->spare);
     bool unix_socket = str_starts(options->host, STR("unix:"));
-    int error = unix_socket ? open_unix(server, err) : open_tcp(server, err);
+    int error = unix_socket              ? open_unix(server, err)
+                : options->take_listener ? take_tcp(server, err)
+                                         : open_tcp(server, err);
     if (error) {
         if (server->listener->uv.handle.type)
             close_listener(server);
@@ -163,6 +203,20 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
     server->listener->uv.handle.data = server;
     *ret_server = server;
     return 0;
+}
+
+void http_server_accept(struct http_server *server)
+{
+    int error = begin_to_listen(server);
+    CHECK(error == 0); /* it is bound: nothing is left that could fail */
+}
+
+int http_server_listener(struct http_server *server)
+{
+    int fd = -1;
+    uv_fileno(&server->listener->uv.handle, &fd);
+    server->listener->shared = true;
+    return fd;
 }
 
 uint16_t http_server_port(const struct http_server *server)
@@ -255,6 +309,9 @@ void http_server_drain(struct http_server *server, nsec grace, void (*done)(void
     server->done = done;
     server->done_arg = arg;
     if (first) {
+        server->last_call = MAX(MIN(grace / LAST_CALL_SHARE, LAST_CALL_MOST), LAST_CALL_LEAST);
+        if (server->accept_waiting) /* taken off the socket's queue already */
+            take_waiting(server);
         close_listener(server);
         list_each(c, &server->conns, struct conn, link) c->ops->drain(c);
     }

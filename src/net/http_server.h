@@ -58,8 +58,10 @@ struct http_service {
 struct http_server_options {
     struct str
         host; /* "127.0.0.1", "::1", "0.0.0.0"; or "unix:/path" for a socket file (mode 0600) */
-    uint16_t port;          /* 0: any free one, see http_server_port */
-    bool share_port;        /* SO_REUSEPORT */
+    uint16_t port;     /* 0: any free one, see http_server_port */
+    bool share_port;   /* SO_REUSEPORT */
+    int take_listener; /* a socket that listens already, from another process; 0: none, open one */
+    bool waits;        /* accepts nothing before http_server_accept */
     struct tls_server *tls; /* borrow; NULL for plain */
     bool http1_only;        /* neither ALPN h2 nor the HTTP/2 preface is taken */
     bool
@@ -74,10 +76,15 @@ struct http_server_options {
 uint16_t http_server_port(const struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
 
+void http_server_accept(struct http_server *server); /* from now on, with options.waits */
+/* The listening socket, for another process to go on with (a copy keeps what waits in its queue); the socket file is left then.
+ * Any thread, before the drain. */
+int http_server_listener(struct http_server *server);
+
 /*
- * Stops accepting, closes idle connections, lets running exchanges end (their connections then
- * close), calls done(arg) once there are none left. A second call with grace 0 hurries: what still
- * runs after `grace` departs and is cut.
+ * Stops accepting, lets running exchanges end, calls done(arg) once no connection is left. Clients are told before their
+ * connection ends (Connection: close, GOAWAY): a request that is on its way as the drain begins is answered. A second call
+ * with grace 0 hurries: what still runs after `grace` departs and is cut.
  */
 void http_server_drain(struct http_server *server, nsec grace, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *server); /* after done() of a drain, not inside it */

@@ -23,6 +23,11 @@ enum {
 };
 
 #define LINGER_TIME SEC(2) /* after our last word, for the peer to read it */
+/* Of a drain: a quiet HTTP/1 connection waits so long for a request that may be on its way, or whose sender has not read the last
+ * answer yet: a thirtieth of the grace, within these bounds. */
+#define LAST_CALL_LEAST SEC(1)
+#define LAST_CALL_MOST  SEC(10)
+enum { LAST_CALL_SHARE = 30 };
 
 /* ---- connections ---- */
 
@@ -30,7 +35,7 @@ struct conn;
 
 struct conn_ops {
     void (*close)(struct conn *c); /* at once; running exchanges depart */
-    void (*drain)(struct conn *c); /* idle: ends now; else with its last exchange */
+    void (*drain)(struct conn *c); /* ends after a last call, or with its last exchange */
 };
 
 /* What the server knows of a connection, whatever it speaks. The first member of what the protocol knows. */
@@ -68,6 +73,7 @@ struct http_exchange {
     void *data;
     nsec started;
     bool begun, chunked, is_head, over_high_water;
+    bool closes; /* its head has said that the connection ends with it */
 };
 
 /* ---- the server ---- */
@@ -79,6 +85,7 @@ struct http_server {
     struct list conns, spare;
     size_t conn_count, spare_count;
     bool draining, accept_waiting;
+    nsec last_call; /* of the drain */
     struct loop_timer grace;
     struct mail drained; /* deferred: tells `done` */
     bool drained_pending;

@@ -35,6 +35,10 @@ static const char *const migrations[] = {
     "  requests INTEGER NOT NULL, input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,"
     "  output_tokens INTEGER NOT NULL, cost INTEGER NOT NULL,"
     "  PRIMARY KEY (day, tenant, model)) WITHOUT ROWID;",
+
+    /* The newest report of each process that has sent some. */
+    "CREATE TABLE usage_reports ("
+    "  sender TEXT PRIMARY KEY, sequence INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 /* Made once per store; a copy of the hashes alone is of no use. */

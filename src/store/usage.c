@@ -3,6 +3,8 @@
 
 #include "store/store_internal.h"
 
+#define SENDER_KEPT (7 * 24 * SEC(3600)) /* it has ended long ago */
+
 static int add_row(struct store *s, const struct usage *u, struct err *err)
 {
     struct query q;
@@ -24,13 +26,58 @@ static int add_row(struct store *s, const struct usage *u, struct err *err)
     return query_end(&q, err);
 }
 
+static int add_rows(struct store *s, const struct usage *rows, size_t count, struct err *err)
+{
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++)
+        error = add_row(s, &rows[i], err);
+    return error;
+}
+
 int usage_add(struct store *s, const struct usage *rows, size_t count, struct err *err)
 {
     db_lock(s->db);
     int error = db_begin(s->db, err);
+    if (!error)
+        error = db_end(s->db, add_rows(s, rows, count, err), err);
+    db_unlock(s->db);
+    return error;
+}
+
+static int note_report(struct store *s, const struct usage_report *report, nsec now, bool *ret_new,
+                       struct err *err)
+{
+    struct query q;
+    query_begin(&q, s->db,
+                "INSERT INTO usage_reports VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " sequence = excluded.sequence, at = excluded.at"
+                " WHERE sequence < excluded.sequence RETURNING sequence");
+    query_bind_str(&q, report->sender);
+    query_bind_int(&q, (int64_t)report->sequence);
+    query_bind_int(&q, now);
+    *ret_new = query_row(&q);
+    return query_end(&q, err);
+}
+
+static int forget_senders(struct store *s, nsec before, struct err *err)
+{
+    struct query q;
+    query_begin(&q, s->db, "DELETE FROM usage_reports WHERE at < ?");
+    query_bind_int(&q, before);
+    return query_end(&q, err);
+}
+
+int usage_add_report(struct store *s, const struct usage_report *report, nsec now, bool *ret_added,
+                     struct err *err)
+{
+    db_lock(s->db);
+    int error = db_begin(s->db, err);
     if (!error) {
-        for (size_t i = 0; i < count && !error; i++)
-            error = add_row(s, &rows[i], err);
+        error = forget_senders(s, now - SENDER_KEPT, err);
+        if (!error)
+            error = note_report(s, report, now, ret_added, err);
+        if (!error && *ret_added)
+            error = add_rows(s, report->rows, report->count, err);
         error = db_end(s->db, error, err);
     }
     db_unlock(s->db);

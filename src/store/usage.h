@@ -22,6 +22,19 @@ struct usage {
 [[nodiscard]] int usage_add(struct store *s, const struct usage *rows, size_t count,
                             struct err *err);
 
+/*
+ * Rows from another process. Its reports are numbered upwards: one that came before is not added again (*ret_added false), so
+ * that a report may be repeated until it is answered.
+ */
+struct usage_report {
+    struct str sender; /* one process; never used twice */
+    uint64_t sequence;
+    const struct usage *rows;
+    size_t count;
+};
+[[nodiscard]] int usage_add_report(struct store *s, const struct usage_report *report, nsec now,
+                                   bool *ret_added, struct err *err);
+
 /* Rows of first_day to last_day, by day, tenant, model; tenant and model may be empty: any. */
 [[nodiscard]] int usage_list(struct store *s, struct arena *a, int64_t first_day, int64_t last_day,
                              struct str tenant, struct str model, struct usage **ret_rows,

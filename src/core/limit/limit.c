@@ -243,6 +243,18 @@ void limit_restore(struct limit_account *a, const struct limit_usage *usage, str
     windows_move(&a->usage, now.wall);
 }
 
+void limit_add_usage(struct limit_account *a, const struct limit_usage *usage,
+                     struct limit_time now)
+{
+    windows_move(&a->usage, now.wall);
+    if (usage->day == a->usage.day) {
+        a->usage.day_tokens = add(a->usage.day_tokens, usage->day_tokens);
+        a->usage.day_spend = add(a->usage.day_spend, usage->day_spend);
+    }
+    if (usage->month == a->usage.month)
+        a->usage.month_spend = add(a->usage.month_spend, usage->month_spend);
+}
+
 const char *limit_text(enum limit_kind kind)
 {
     static const char *const texts[] = {

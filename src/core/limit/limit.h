@@ -123,6 +123,9 @@ struct limit_snapshot limit_snapshot(const struct limit_account *a, const struct
  * that is over by now nothing is taken. */
 struct limit_usage limit_usage(const struct limit_account *a, struct limit_time now);
 void limit_restore(struct limit_account *a, const struct limit_usage *usage, struct limit_time now);
+/* What was used elsewhere counts here too, in the windows that are not over. */
+void limit_add_usage(struct limit_account *a, const struct limit_usage *usage,
+                     struct limit_time now);
 
 const char *limit_text(enum limit_kind kind);
 

@@ -213,6 +213,27 @@ static void test_a_restart_keeps_the_windows(void **state)
     assert_int_equal(limit_usage(&account, now).month_spend, 40);
 }
 
+static void test_usage_from_elsewhere_counts_in_its_windows(void **state)
+{
+    const struct limit_rules rules = {.tokens_per_day = 100, .budget_per_month = 50};
+    setup();
+    struct limit_hold a = reserve(&rules, 60, 20);
+    limit_settle(&account, &rules, &a, 60, 20, now);
+    struct limit_usage elsewhere = limit_usage(&account, now);
+    elsewhere.day_tokens = 30;
+    elsewhere.month_spend = 25;
+    limit_add_usage(&account, &elsewhere, now);
+    refuse(&rules, 11, 0, LIMIT_TOKENS_PER_DAY, CALENDAR_DAY / 2);
+    reserve(&rules, 10, 5);
+    pass(CALENDAR_DAY);
+    limit_add_usage(&account, &elsewhere, now); /* of yesterday, in this month */
+    assert_int_equal(limit_usage(&account, now).day_tokens, 0);
+    assert_int_equal(limit_usage(&account, now).month_spend, 70);
+    elsewhere.month--;
+    limit_add_usage(&account, &elsewhere, now);
+    assert_int_equal(limit_usage(&account, now).month_spend, 70);
+}
+
 static void test_snapshot_for_headers(void **state)
 {
     const struct limit_rules rules = {.requests_per_minute = 60};
@@ -259,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_changed_rules_keep_the_usage),
         cmocka_unit_test(test_a_wall_clock_that_steps_back),
         cmocka_unit_test(test_a_restart_keeps_the_windows),
+        cmocka_unit_test(test_usage_from_elsewhere_counts_in_its_windows),
         cmocka_unit_test(test_snapshot_for_headers),
         cmocka_unit_test(test_calendar),
     };

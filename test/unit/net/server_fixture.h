@@ -21,7 +21,9 @@ struct fixture {
     struct mail stop;
     struct http_limits limits;
     struct tls_server *tls;
-    bool http1_only, proxy_protocol;
+    bool http1_only, proxy_protocol, waits;
+    int take_listener;
+    struct mail accept; /* with `waits` */
     atomic_int requests, departed;
     struct http_exchange *held; /* of GET /hold */
     sem_t gate;                 /* of GET /gate; the test's business */
@@ -163,14 +165,23 @@ static void fixture_on_stop(struct mail *mail)
     http_server_drain(f->server, 0, fixture_stopped, f);
 }
 
+static void fixture_on_accept(struct mail *mail)
+{
+    struct fixture *f = container_of(mail, struct fixture, accept);
+    http_server_accept(f->server);
+}
+
 static inline void fixture_start(struct fixture *f)
 {
     struct err err;
     f->loop = loop_new();
     f->stop.deliver = fixture_on_stop;
+    f->accept.deliver = fixture_on_accept;
     const struct http_server_options options = {
         .host = STR("127.0.0.1"),
         .limits = f->limits,
+        .take_listener = f->take_listener,
+        .waits = f->waits,
         .tls = f->tls,
         .http1_only = f->http1_only,
         .proxy_protocol = f->proxy_protocol,

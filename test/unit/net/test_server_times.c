@@ -239,7 +239,100 @@ static void test_drain_cuts_after_the_grace(void **state)
     assert_int_equal(atomic_load(&f.departed), 1);
 }
 
+static void get(int fd, const char *path, struct buf *answer)
+{
+    char request[128];
+    buf_clear(answer);
+    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    fixture_send(fd, str_from(request));
+    assert_true(fixture_read_until(fd, answer, STR("\r\n\r\n")));
+    assert_int_equal(fixture_status(buf_str(answer)), 200);
+}
+
+static bool says_close(const struct buf *answer)
+{
+    return str_find(buf_str(answer), STR("connection: close")) < answer->len;
+}
+
+static void test_drain_answers_who_does_not_know_yet(void **state)
+{
+    struct buf answer;
+    start(http_limits_default());
+    buf_init(&answer, 1 << 16);
+    int kept = fixture_connect(&f), fresh = fixture_connect(&f), busy = hold();
+    get(kept, "/", &answer);
+    assert_false(says_close(&answer));
+    atomic_store(&drained, false);
+    loop_post(f.loop, &to_drain_slowly);
+    loop_post(f.loop, &to_answer_held);
+    assert_ends_with_status(busy, 200); /* and the drain has begun */
+    get(kept, "/", &answer);
+    assert_true(says_close(&answer));
+    get(fresh, "/", &answer);
+    assert_true(says_close(&answer));
+    fixture_read_all(kept, &answer);
+    fixture_read_all(fresh, &answer);
+    close(kept);
+    close(fresh);
+    while (!atomic_load(&drained))
+        usleep(1000);
+    buf_fini(&answer);
+}
+
+static void end_stream(struct mail *mail)
+{
+    http_respond_end(f.held);
+}
+
+static void begin_stream(struct mail *mail)
+{
+    http_respond_begin(f.held, 200, NULL, 0);
+}
+
+/* Its head said that the connection stays: a request that follows the last chunk is answered. */
+static void test_a_stream_that_ends_in_a_drain_keeps_its_word(void **state)
+{
+    static struct mail to_begin = {.deliver = begin_stream}, to_end = {.deliver = end_stream};
+    struct buf answer;
+    start(http_limits_default());
+    buf_init(&answer, 1 << 16);
+    atomic_store(&drained, false);
+    int fd = hold();
+    loop_post(f.loop, &to_begin);
+    assert_true(fixture_read_until(fd, &answer, STR("\r\n\r\n")));
+    assert_false(says_close(&answer));
+    loop_post(f.loop, &to_drain_slowly);
+    loop_post(f.loop, &to_end);
+    assert_true(fixture_read_until(fd, &answer, STR("0\r\n\r\n")));
+    get(fd, "/", &answer);
+    assert_true(says_close(&answer));
+    close(fd);
+    while (!atomic_load(&drained))
+        usleep(1000);
+    buf_fini(&answer);
+}
+
 /* ---- listening ---- */
+
+static void test_another_server_takes_the_queue(void **state)
+{
+    struct fixture first;
+    struct buf answer;
+    start(http_limits_default());
+    buf_init(&answer, 1 << 16);
+    first = f;
+    int listener = dup(http_server_listener(f.server)), fd;
+    uint16_t port = http_server_port(f.server);
+    fixture_finish(&f);
+    f = (struct fixture){.limits = first.limits, .take_listener = listener, .waits = true};
+    fixture_start(&f);
+    assert_int_equal(http_server_port(f.server), port);
+    fd = fixture_connect(&f); /* it waits in the socket's queue */
+    loop_post(f.loop, &f.accept);
+    get(fd, "/", &answer);
+    close(fd);
+    buf_fini(&answer);
+}
 
 static void test_connections_over_the_cap_wait(void **state)
 {
@@ -303,6 +396,9 @@ int main(void)
         TEST(test_a_slow_reader_gets_its_last_answer),
         TEST(test_drain_lets_running_requests_end),
         TEST(test_drain_cuts_after_the_grace),
+        TEST(test_drain_answers_who_does_not_know_yet),
+        TEST(test_a_stream_that_ends_in_a_drain_keeps_its_word),
+        TEST(test_another_server_takes_the_queue),
         TEST(test_connections_over_the_cap_wait),
         TEST(test_addresses),
     };

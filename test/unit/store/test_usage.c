@@ -68,10 +68,39 @@ static void test_sums_by_tenant(void **state)
     assert_int_equal(count, 0);
 }
 
+static bool report(const char *sender, uint64_t sequence, nsec now)
+{
+    const struct usage row = {10, STR("a"), STR("chat"), 1, 5, 0, 2, 7};
+    const struct usage_report report = {str_from(sender), sequence, &row, 1};
+    bool added;
+    assert_int_equal(usage_add_report(t.store, &report, now, &added, &t.err), 0);
+    return added;
+}
+
+static void test_a_report_counts_once(void **state)
+{
+    struct usage *rows;
+    size_t count;
+    assert_true(report("x", 1, 0));
+    assert_false(report("x", 1, 0));
+    store_close(t.store);
+    test_store_open(&t);
+    assert_false(report("x", 1, 0));
+    assert_true(report("y", 1, 0));
+    assert_true(report("x", 2, 0));
+    assert_false(report("x", 1, 0));
+    assert_int_equal(
+        usage_list(t.store, &t.arena, 10, 10, STR_NONE, STR_NONE, &rows, &count, &t.err), 0);
+    assert_true(count == 1 && rows[0].requests == 3 && rows[0].cost == 21);
+    assert_true(report("z", 1, SEC(3600) * 24 * 30)); /* x and y are long gone */
+    assert_true(report("x", 1, SEC(3600) * 24 * 30));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_rows_add_up), TEST(test_sums_by_tenant)};
+    const struct CMUnitTest tests[] = {TEST(test_rows_add_up), TEST(test_sums_by_tenant),
+                                       TEST(test_a_report_counts_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
