@@ -2,6 +2,7 @@
 #include "api/model.h"
 
 #include "api/names.h"
+#include "net/url.h"
 
 /* Where a member lies inside its part of the spec. */
 #define PART(part, member) \
@@ -9,7 +10,7 @@
 #define SIZE(part) sizeof(((struct model_spec *)NULL)->part)
 
 static const char *const kind_names[] = {"Model", NULL};
-static const char *const engine_names[] = {"llama", "vllm", "simulate", "custom", NULL};
+static const char *const engine_names[] = {"llama", "vllm", "simulate", "custom", "remote", NULL};
 
 static const char *const fairness_names[] = {"tokens", "requests", "none", NULL};
 
@@ -21,6 +22,8 @@ const char *model_policy_name(int policy)
     return policy_names[policy];
 }
 
+enum { ENGINE_URLS_MAX = 256 }; /* as many replicas as a gateway routes to */
+
 static const char *check_uri(struct str text)
 {
     static const struct str schemes[] = {STR("hf://"), STR("oci://"), STR("file:///"),
@@ -29,6 +32,20 @@ static const char *check_uri(struct str text)
         if (str_starts(text, schemes[i]) && text.len > schemes[i].len)
             return NULL;
     return "must begin with hf://, oci://, file:///, https:// or http://";
+}
+
+static const char *check_engine_url(struct str text)
+{
+    struct url url;
+    return url_parse(text, &url) == 0
+               ? NULL
+               : "must be http:// or https:// with a host, maybe a port and a path, and nothing "
+                 "else: https://gpu1.example:8443/v1";
+}
+
+static const char *check_path(struct str text)
+{
+    return text.len && text.ptr[0] == '/' ? NULL : "must be the whole path, from /";
 }
 
 static const struct schema_field source_fields[] = {
@@ -63,8 +80,10 @@ static const struct schema_field engine_fields[] = {
         .name = "type",
         .type = SCHEMA_ENUM,
         .offset = PART(engine, type),
-        .description = "What runs the model: llama (fairway-engine), vllm, simulate (no model at "
-                       "all), or custom (any OpenAI-compatible server).",
+        .description =
+            "What runs the model: llama (fairway-engine), vllm, simulate (no model at "
+            "all), custom (any OpenAI-compatible server, started here), or remote (one that "
+            "runs elsewhere, at urls).",
         .fallback = "llama",
         .values = engine_names,
     },
@@ -114,6 +133,48 @@ static const struct schema_field engine_fields[] = {
         .fallback = "32",
         .min = 1,
         .max = 4096,
+    },
+    {
+        .name = "urls",
+        .type = SCHEMA_STRINGS,
+        .offset = PART(engine, urls),
+        .description = "Where a remote engine is: OpenAI-compatible servers, each of them one "
+                       "replica. A path before /v1 is kept; /v1 itself may be left out.",
+        .max = ENGINE_URLS_MAX,
+        .check = check_engine_url,
+    },
+    {
+        .name = "model",
+        .type = SCHEMA_STRING,
+        .offset = PART(engine, model),
+        .description = "What a remote engine calls the model. Left out: what it is called here.",
+        .max = 256,
+    },
+    {
+        .name = "apiKeyFile",
+        .type = SCHEMA_STRING,
+        .offset = PART(engine, api_key_file),
+        .description = "A file with the API key that a remote engine wants. It is read when a "
+                       "replica starts, when the Model changes, and when the key was refused.",
+        .max = 4095,
+        .check = check_path,
+    },
+    {
+        .name = "apiKeyEnv",
+        .type = SCHEMA_STRING,
+        .offset = PART(engine, api_key_env),
+        .description = "The variable in Fairway's own environment that has the key, instead of a "
+                       "file.",
+        .check = name_check_env_variable,
+    },
+    {
+        .name = "caFile",
+        .type = SCHEMA_STRING,
+        .offset = PART(engine, ca_file),
+        .description = "Certificates (PEM) of the authorities that a remote engine's own must be "
+                       "signed by. Left out: those that this system trusts.",
+        .max = 4095,
+        .check = check_path,
     },
 };
 
@@ -356,7 +417,8 @@ static const struct schema_field spec_fields[] = {
         .name = "replicas",
         .type = SCHEMA_INT,
         .offset = offsetof(struct model_spec, replicas),
-        .description = "How many copies of the engine serve the model.",
+        .description = "How many copies of the engine serve the model. Of a remote engine: one for "
+                       "each of its urls, or 0 to use none of them.",
         .fallback = "1",
         .max = 1000,
     },
@@ -390,6 +452,82 @@ static const struct schema_field spec_fields[] = {
     },
 };
 
+/* ---- remote engines ---- */
+
+/* Whether a field that only engines started here have (or only remote ones) was given. */
+struct given {
+    const char *field;
+    bool is_given;
+};
+
+static void refuse(struct schema_report *r, const struct given *fields, size_t count,
+                   const char *why)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fields[i].is_given)
+            schema_problem(r, fields[i].field, "%s", why);
+}
+
+static bool has_tls_url(const struct model_spec *spec)
+{
+    for (size_t i = 0; i < spec->engine.urls.count; i++)
+        if (str_starts(spec->engine.urls.items[i], STR("https://")))
+            return true;
+    return false;
+}
+
+static void check_urls(const struct model_spec *spec, struct schema_report *r)
+{
+    const struct schema_strings *urls = &spec->engine.urls;
+    if (!urls->count)
+        schema_problem(r, "engine.urls", "is required for the engine remote");
+    for (size_t i = 0; i < urls->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (str_eq(urls->items[i], urls->items[j]))
+                schema_problem(r, "engine.urls", "has %.*s twice", STR_ARG(urls->items[i]));
+    if (urls->count && spec->replicas > 1 && (size_t)spec->replicas != urls->count)
+        schema_problem(r, "replicas", "is the number of engine.urls (%zu), or 0; leave it out",
+                       urls->count);
+}
+
+static void check_remote(const struct model_spec *spec, struct schema_report *r)
+{
+    const struct given fields[] = {
+        {"source.uri", spec->source.uri.len > 0},
+        {"engine.image", spec->engine.image.len > 0},
+        {"engine.command", spec->engine.command.count > 0},
+        {"engine.args", spec->engine.args.count > 0},
+        {"engine.env", spec->engine.env.count > 0},
+        {"engine.contextLength", spec->engine.context_length > 0},
+        {"resources", spec->resources.gpus || spec->resources.gpu_share || spec->resources.cpu ||
+                          spec->resources.memory},
+    };
+    refuse(r, fields, ARRAY_LEN(fields), "is not for the engine remote: nothing is started here");
+    check_urls(spec, r);
+    if (spec->engine.api_key_file.len && spec->engine.api_key_env.len)
+        schema_problem(r, "engine.apiKeyEnv", "cannot go together with apiKeyFile; choose one");
+    if (spec->engine.ca_file.len && !has_tls_url(spec))
+        schema_problem(r, "engine.caFile", "is for urls that begin with https://");
+}
+
+static void check_not_remote(const struct model_spec *spec, struct schema_report *r)
+{
+    const struct given fields[] = {
+        {"engine.urls", spec->engine.urls.count > 0},
+        {"engine.model", spec->engine.model.len > 0},
+        {"engine.apiKeyFile", spec->engine.api_key_file.len > 0},
+        {"engine.apiKeyEnv", spec->engine.api_key_env.len > 0},
+        {"engine.caFile", spec->engine.ca_file.len > 0},
+    };
+    refuse(r, fields, ARRAY_LEN(fields), "is only for the engine remote (engine.type: remote)");
+}
+
+void model_settle(struct model *m)
+{
+    if (m->spec.engine.type == MODEL_ENGINE_REMOTE && m->spec.replicas > 0)
+        m->spec.replicas = (int64_t)m->spec.engine.urls.count;
+}
+
 static void check_spec(const void *object, struct schema_report *r)
 {
     const struct model_spec *spec = object;
@@ -403,6 +541,10 @@ static void check_spec(const void *object, struct schema_report *r)
         schema_problem(r, "engine.command", "is required for the engine custom, or else image");
     if (spec->resources.gpus && spec->resources.gpu_share)
         schema_problem(r, "resources.gpuShare", "cannot go together with gpus; choose one");
+    if (spec->engine.type == MODEL_ENGINE_REMOTE)
+        check_remote(spec, r);
+    else
+        check_not_remote(spec, r);
 }
 
 static const struct schema spec_schema = {

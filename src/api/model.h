@@ -11,7 +11,8 @@ enum model_engine {
     MODEL_ENGINE_LLAMA,
     MODEL_ENGINE_VLLM,
     MODEL_ENGINE_SIMULATE,
-    MODEL_ENGINE_CUSTOM
+    MODEL_ENGINE_CUSTOM,
+    MODEL_ENGINE_REMOTE
 };
 
 enum model_fairness { MODEL_FAIR_TOKENS, MODEL_FAIR_REQUESTS, MODEL_FIFO };
@@ -27,6 +28,10 @@ struct model_spec {
         struct schema_map env;
         int64_t context_length; /* 0: the engine decides */
         int64_t max_concurrent_requests;
+        /* of a remote one */
+        struct schema_strings urls;
+        struct str model; /* its name there; empty: the Model's own */
+        struct str api_key_file, api_key_env, ca_file;
     } engine;
     struct {
         int64_t gpus;
@@ -34,7 +39,7 @@ struct model_spec {
         int64_t cpu;       /* thousandths of a processor; 0: not limited */
         int64_t memory;    /* bytes; 0: not limited */
     } resources;
-    int64_t replicas;
+    int64_t replicas; /* of a remote engine: see model_settle */
     struct {
         int64_t max_length;
         nsec max_wait;
@@ -62,6 +67,9 @@ struct model {
 };
 
 extern const struct resource_kind model_kind;
+
+/* A remote engine has a replica for each of its URLs, or none: any number but 0 becomes theirs. */
+void model_settle(struct model *m);
 
 const char *model_policy_name(int policy); /* of core/route */
 

@@ -22,6 +22,9 @@ void routes_unref(struct routes *r)
 {
     if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
         return;
+    for (struct routes_model *m = r->models; m; m = m->next)
+        for (struct routes_replica *replica = m->replicas; replica; replica = replica->next)
+            upstream_unref(replica->upstream);
     arena_fini(&r->arena);
     mem_free(r);
 }
@@ -29,11 +32,16 @@ void routes_unref(struct routes *r)
 struct routes_model *routes_add_model(struct routes *r, struct str name)
 {
     struct routes_model *model = ARENA_NEW(&r->arena, struct routes_model);
-    model->name = arena_dup(&r->arena, name);
+    model->name = model->engine_name = arena_dup(&r->arena, name);
     struct routes_model **end = &r->models;
     while (*end)
         end = &(*end)->next;
     return *end = model;
+}
+
+void routes_set_engine_name(struct routes *r, struct routes_model *model, struct str name)
+{
+    model->engine_name = arena_dup(&r->arena, name);
 }
 
 static void prepend_name(struct routes *r, struct routes_alias **list, struct str name)

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "api/upstream.h"
 #include "base/arena.h"
 #include "base/time.h"
 #include "core/limit/limit.h"
@@ -23,6 +24,7 @@ struct routes_replica {
     uint64_t revision; /* hash of what it runs */
     unsigned slots;    /* most concurrent requests */
     bool draining;
+    struct upstream *upstream; /* ref; NULL: an engine of our own, at its address and no more */
     struct routes_replica *next;
 };
 
@@ -56,6 +58,7 @@ struct routes_price {
 
 struct routes_model {
     struct str name;
+    struct str engine_name; /* what its engine calls it: the same, unless somebody else runs it */
     struct routes_alias *aliases;
     struct routes_replica *replicas; /* those that are ready or draining */
     bool expecting;                  /* replicas are wanted: requests may wait for one */
@@ -89,6 +92,7 @@ void routes_unref(struct routes *r); /* NULL is fine */
 
 /* The strings are copied. Models and fallbacks keep the order of the calls. A snapshot has no cap of its own: its sources have. */
 struct routes_model *routes_add_model(struct routes *r, struct str name);
+void routes_set_engine_name(struct routes *r, struct routes_model *model, struct str name);
 void routes_add_alias(struct routes *r, struct routes_model *model, struct str alias);
 void routes_add_fallback(struct routes *r, struct routes_model *model, struct str name);
 struct routes_tenant *routes_add_tenant(struct routes *r, struct str name);

@@ -27,8 +27,21 @@ static int list(const char *state, const char *path, const char *model,
     return 0;
 }
 
+static void print_remote(const struct json *r, const char *url)
+{
+    const char *problem = cli_text(json_get(r, STR("problem")), "");
+    printf("  %.0f  %s since %s; at %s, %.0f restarts%s%s\n", cli_number(r, STR("id")),
+           cli_text(json_get(r, STR("state")), ""), cli_text(json_get(r, STR("since")), ""), url,
+           cli_number(r, STR("restarts")), problem[0] ? "\n     " : "", problem);
+}
+
 static void print_replica(const struct json *r)
 {
+    const char *url = cli_text(json_get(r, STR("url")), NULL);
+    if (url) {
+        print_remote(r, url);
+        return;
+    }
     printf("  %.0f  %s since %s (%s); process %.0f, port %.0f, %.0f MiB, %.0f restarts\n",
            cli_number(r, STR("id")), cli_text(json_get(r, STR("state")), ""),
            cli_text(json_get(r, STR("since")), ""), cli_text(json_get(r, STR("reason")), ""),

@@ -8,6 +8,14 @@ static double number(const struct json *node, double fallback)
     return node && node->type == JSON_NUMBER ? node->number : fallback;
 }
 
+/* Where a model comes from. */
+static const char *source_of(const struct json *spec)
+{
+    const struct json *urls = json_get(json_get(spec, STR("engine")), STR("urls"));
+    const char *url = urls && urls->first ? cli_text(urls->first, "") : "(simulated)";
+    return cli_text(json_get(json_get(spec, STR("source")), STR("uri")), url);
+}
+
 static void print_models(const struct json *items, struct arena *a)
 {
     static const char *const headings[] = {"NAME", "REPLICAS", "READY", "STATUS", "SOURCE", "AGE"};
@@ -22,8 +30,7 @@ static void print_models(const struct json *items, struct arena *a)
         cli_table_cell(t, "%.0f", number(json_get(spec, STR("replicas")), 1));
         cli_table_cell(t, "%.0f", number(json_get(status, STR("readyReplicas")), 0));
         cli_table_cell(t, "%s", cli_text(json_get(status, STR("phase")), "Unknown"));
-        cli_table_cell(
-            t, "%s", cli_text(json_get(json_get(spec, STR("source")), STR("uri")), "(simulated)"));
+        cli_table_cell(t, "%s", source_of(spec));
         struct str age = created ? cli_age(a, created->text) : STR("-");
         cli_table_cell(t, "%.*s", STR_ARG(age));
     }

@@ -103,7 +103,12 @@ static void put_replica(struct json_writer *w, const struct managed_replica *r)
     json_member_u64(w, STR("memory"), r->process ? process_memory(r->process) : 0);
     json_member_u64(w, STR("restarts"), r->core.restarts);
     json_member_u64(w, STR("slots"), r->slots);
-    json_member_str(w, STR("log"), str_from(log_path));
+    if (r->remote) {
+        json_member_str(w, STR("url"), remote_url(r));
+        json_member_str(w, STR("problem"), str_from(remote_problem(r)));
+    } else {
+        json_member_str(w, STR("log"), str_from(log_path));
+    }
     json_end(w);
 }
 

@@ -108,6 +108,12 @@ void admin_get_log(struct controller *c, struct http_exchange *x, struct str nam
         admin_fail(x, &err);
         return;
     }
+    if (r->remote) {
+        err_set(&err, ERR_NOT_FOUND, "replica %llu runs elsewhere, and so does its log: %.*s",
+                (unsigned long long)r->id, STR_ARG(remote_url(r)));
+        admin_fail(x, &err);
+        return;
+    }
     if (lines_text.ptr && str_to_u64(lines_text, &lines)) {
         err_set(&err, ERR_INVALID, "lines takes a number");
         admin_fail(x, &err);

@@ -27,6 +27,15 @@ static const char *phase_of(const struct managed_model *m)
     return ready ? "Degraded" : "Starting";
 }
 
+/* What is in the way of the model, or of one of its replicas. */
+static const char *problem_of(const struct managed_model *m)
+{
+    const char *problem = m->problem;
+    list_each(r, &m->replicas, struct managed_replica, link) if (!problem[0] && r->remote) problem =
+        remote_problem(r);
+    return problem;
+}
+
 static void put_status(struct json_writer *w, const struct managed_model *m)
 {
     size_t ready = count_replicas(m, REPLICA_READY), all = 0;
@@ -43,7 +52,7 @@ static void put_status(struct json_writer *w, const struct managed_model *m)
     json_member_str(w, STR("type"), STR("Ready"));
     json_member_str(w, STR("status"), is_ready ? STR("True") : STR("False"));
     json_member_str(w, STR("reason"), str_from(phase_of(m)));
-    json_member_str(w, STR("message"), str_from(m->problem));
+    json_member_str(w, STR("message"), str_from(problem_of(m)));
     json_end(w);
     json_end(w);
     json_end(w);
@@ -132,7 +141,14 @@ static int check_wanted(const struct resource *wanted, struct str name, struct e
     if (!str_eq(wanted->metadata.name, name))
         return err_set(err, ERR_INVALID, "metadata.name: '%.*s' is not the name in the URL",
                        STR_ARG(wanted->metadata.name));
-    if (model_from((struct resource *)wanted)->spec.replicas > ROUTE_REPLICAS_MAX)
+    const struct model_spec *spec = &model_from((struct resource *)wanted)->spec;
+    if (spec->engine.type == MODEL_ENGINE_REMOTE && spec->replicas > 0 &&
+        (size_t)spec->replicas != spec->engine.urls.count)
+        return err_set(err, ERR_INVALID,
+                       "spec.replicas: a remote engine has a replica for each of its urls (%zu), "
+                       "or 0 to use none; change spec.engine.urls",
+                       spec->engine.urls.count);
+    if (spec->replicas > ROUTE_REPLICAS_MAX)
         return err_set(err, ERR_INVALID,
                        "spec.replicas: a gateway routes to at most %d replicas of a model",
                        ROUTE_REPLICAS_MAX);
@@ -180,6 +196,8 @@ static int put_whole(struct controller *c, struct arena *a, struct str name, str
     int error = json_parse(a, body, &tree, err);
     if (!error)
         error = resource_decode(a, tree, &wanted, err);
+    if (!error && wanted->type == &model_kind)
+        model_settle(model_from(wanted));
     if (!error)
         error = check_wanted(wanted, name, err);
     return error ? error : store_wanted(c, a, wanted, ret_stored, ret_outcome, err);

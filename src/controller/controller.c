@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/managed.h"
+#include "net/tls_client.h"
 #include "net/watchdog.h"
 #include "runtime/local/folder.h"
 #include "runtime/local/log_file.h"
@@ -321,6 +322,7 @@ void controller_free(struct controller *c)
         next = map_next(&c->models, n);
         map_remove(&c->models, n);
         wish_fini(&m->wish);
+        tls_client_unref(m->tls);
         mem_free(m->name);
         mem_free(m);
     }

@@ -3,7 +3,7 @@
  * The controller's own picture of models and replicas. Internal to src/controller.
  *
  * Invariants: a managed model is in controller.models as long as it is in the store or has a replica; a replica has a
- * process exactly while core/plan says so (replica_has_process).
+ * process, or a remote in place of one, exactly while core/plan says so (replica_has_process).
  * Thread rule: on the controller's loop.
  */
 #ifndef FAIRWAY_CONTROLLER_MANAGED_H
@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "controller/controller.h"
+#include "controller/remote.h"
 #include "controller/wish.h"
 #include "core/plan/plan.h"
 #include "net/http_client.h"
@@ -36,6 +37,7 @@ struct managed_model {
     struct wish wish;
     bool deleted;                  /* gone from the store; replicas are ending */
     bool cannot_run;               /* wish_read failed: `problem` says why */
+    struct tls_client *tls;        /* ref: of remote replicas; NULL: none has needed it yet */
     struct list replicas;          /* of managed_replica, the oldest first */
     char problem[ERR_MESSAGE_MAX]; /* why it is not as wished; "" when nothing is in the way */
 };
@@ -53,6 +55,7 @@ struct managed_replica {
     int probe_status;
     bool unanswered;         /* adopted, and no probe has been answered yet */
     struct process *process; /* own; NULL: none */
+    struct remote *remote;   /* own; NULL: none */
     uint64_t run; /* id of the present process, for routes: a new process is a new replica */
     uint16_t port;
     unsigned slots;
@@ -110,6 +113,7 @@ void replica_log_path(const struct managed_replica *r, char path[PATH_MAX]);
 [[nodiscard]] int replica_remember(struct managed_replica *r, struct err *err);
 void replica_forget(struct controller *c, uint64_t run);
 void replica_on_exited(void *replica, const struct process_end *end);
+void replica_probe_ended(struct managed_replica *r, bool ok);
 
 /* ---- adopt.c ---- */
 void replicas_adopt(struct controller *c);

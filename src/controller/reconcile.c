@@ -31,8 +31,17 @@ static void model_free(struct managed_model *m)
     CHECK(list_empty(&m->replicas));
     map_remove(&m->controller->models, &m->node);
     wish_fini(&m->wish);
+    tls_client_unref(m->tls);
     mem_free(m->name);
     mem_free(m);
+}
+
+/* The files that it names may have other contents now. */
+static void reload_remotes(struct managed_model *m)
+{
+    tls_client_unref(m->tls);
+    m->tls = NULL;
+    list_each(r, &m->replicas, struct managed_replica, link) if (r->remote) remote_reload(r);
 }
 
 void model_set(struct controller *c, const struct resource *stored)
@@ -51,6 +60,7 @@ void model_set(struct controller *c, const struct resource *stored)
     snprintf(m->problem, sizeof(m->problem), "%s", error ? err.message : "");
     if (error)
         event_note(c, name, "CannotRun", "%s", err.message);
+    reload_remotes(m);
 }
 
 void model_remove(struct controller *c, struct str name)
@@ -86,7 +96,7 @@ static void add_replicas(struct managed_model *m, unsigned count)
     uint64_t reserved = reserved_memory(m->controller);
     struct err err;
     m->problem[0] = 0;
-    if (m->controller->cordoned) {
+    if (m->controller->cordoned && !model_is_remote(m)) {
         snprintf(m->problem, sizeof(m->problem),
                  "this machine takes no new replicas: its Node has spec.cordon");
         return;
@@ -111,11 +121,13 @@ static void plan(struct managed_model *m, nsec now)
         CHECK(count < ARRAY_LEN(planned));
         planned[count++] = (struct plan_replica){r->revision, r->id, &r->core};
     }
+    unsigned desired =
+        m->cannot_run ? 0 : (unsigned)MIN(m->wish.model->spec.replicas, ROUTE_REPLICAS_MAX);
     const struct plan_wish wish = {
         .revision = m->wish.revision,
-        .desired =
-            m->cannot_run ? 0 : (unsigned)MIN(m->wish.model->spec.replicas, ROUTE_REPLICAS_MAX),
-        .surge = SURGE,
+        .desired = desired,
+        /* Remote ones take no room here: one URL that does not answer need not hold up the others. */
+        .surge = model_is_remote(m) ? MAX(desired, (unsigned)SURGE) : SURGE,
         .deleted = m->deleted || m->controller->stopping,
     };
     if (m->cannot_run &&
@@ -156,6 +168,8 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     const struct model_spec *spec = &m->wish.model->spec;
     struct routes_model *model = routes_add_model(routes, str_from(m->name));
     model->expecting = spec->replicas > 0 && !m->cannot_run;
+    if (spec->engine.model.len)
+        routes_set_engine_name(routes, model, spec->engine.model);
     model->revision = m->wish.revision;
     model->policy = str_from(model_policy_name(spec->traffic.policy));
     model->resumes =
@@ -177,8 +191,9 @@ static void add_routes(struct routes *routes, const struct managed_model *m)
     {
         if (r->core.state != REPLICA_READY)
             continue;
-        struct routes_replica *replica =
-            routes_add_replica(routes, model, r->run, STR("127.0.0.1"), r->port);
+        struct routes_replica *replica = routes_add_replica(
+            routes, model, r->run, r->remote ? remote_address(r) : STR("127.0.0.1"), r->port);
+        replica->upstream = r->remote ? upstream_ref(remote_upstream(r)) : NULL;
         replica->slots = r->slots;
         replica->revision = r->revision;
     }

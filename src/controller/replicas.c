@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replicas as processes: start, probe, end. */
+/* Replicas as processes: start, probe, end. Those that somebody else runs: remote.c. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -58,6 +58,7 @@ static void forget_process(struct managed_replica *r)
     r->probe = NULL;
     process_release(r->process);
     r->process = NULL;
+    remote_free(r);
     r->unanswered = false;
 }
 
@@ -112,17 +113,20 @@ static void on_probe_body(void *ctx, struct str bytes)
 {
 }
 
-static void on_probe_done(void *ctx, int error)
+static nsec probe_delay(const struct managed_replica *r)
 {
-    struct managed_replica *r = ctx;
+    if (r->remote)
+        return remote_probe_delay(r);
+    return r->core.state == REPLICA_STARTING ? PROBE_PERIOD_STARTING
+                                             : r->model->wish.model->spec.probes.period;
+}
+
+void replica_probe_ended(struct managed_replica *r, bool ok)
+{
     struct controller *c = r->model->controller; /* `r` may be gone after a reconcile */
     enum replica_state before = r->core.state;
-    r->probe = NULL;
-    r->unanswered = r->unanswered && error;
-    replica_probed(&r->core, &r->rules, !error && r->probe_status == 200, clock_now());
-    bool starting = r->core.state == REPLICA_STARTING;
-    loop_timer_start(c->loop, &r->probe_timer,
-                     starting ? PROBE_PERIOD_STARTING : r->model->wish.model->spec.probes.period);
+    replica_probed(&r->core, &r->rules, ok, clock_now());
+    loop_timer_start(c->loop, &r->probe_timer, probe_delay(r));
     if (r->core.state != before) {
         event_note(c, str_from(r->model->name),
                    r->core.state == REPLICA_READY ? "Ready" : "Unready", "replica %llu: %s",
@@ -132,9 +136,21 @@ static void on_probe_done(void *ctx, int error)
     replicas_tell_if_settled(c);
 }
 
+static void on_probe_done(void *ctx, int error)
+{
+    struct managed_replica *r = ctx;
+    r->probe = NULL;
+    r->unanswered = r->unanswered && error;
+    replica_probe_ended(r, !error && r->probe_status == 200);
+}
+
 static void on_probe_timer(struct loop_timer *timer)
 {
     struct managed_replica *r = container_of(timer, struct managed_replica, probe_timer);
+    if (r->remote) {
+        remote_probe(r);
+        return;
+    }
     const struct http_call_request request = {
         .host = STR("127.0.0.1"),
         .port = r->port,
@@ -241,12 +257,7 @@ static int spawn(struct managed_replica *r, struct err *err)
     struct controller *c = r->model->controller;
     char log_path[PATH_MAX];
     struct arena a;
-    r->revision = wish->revision;
-    r->memory = wish_memory(wish);
-    r->rules = rules_of(r->model);
-    r->run = ++c->next_id;
     r->port = free_port();
-    r->slots = (unsigned)wish->model->spec.engine.max_concurrent_requests;
     new_token(r->token);
     /* Stored before it runs: a crash of ours in between leaves a process that its mark tells. */
     int error = replica_remember(r, err);
@@ -266,24 +277,62 @@ static int spawn(struct managed_replica *r, struct err *err)
     return error ? error : replica_remember(r, err);
 }
 
+static int start_anything(struct managed_replica *r, struct err *err)
+{
+    const struct wish *wish = &r->model->wish;
+    r->revision = wish->revision;
+    r->memory = wish_memory(wish);
+    r->rules = rules_of(r->model);
+    r->run = ++r->model->controller->next_id;
+    r->slots = (unsigned)wish->model->spec.engine.max_concurrent_requests;
+    return model_is_remote(r->model) ? remote_start(r, err) : spawn(r, err);
+}
+
+static void note_started(struct managed_replica *r)
+{
+    struct controller *c = r->model->controller;
+    if (r->remote)
+        event_note(c, str_from(r->model->name), "Started", "replica %llu: at %.*s",
+                   (unsigned long long)r->id, STR_ARG(remote_url(r)));
+    else
+        event_note(c, str_from(r->model->name), "Started", "replica %llu: process %d on port %u",
+                   (unsigned long long)r->id, (int)process_pid(r->process), r->port);
+}
+
 static void start(struct managed_replica *r)
 {
     struct controller *c = r->model->controller;
     struct err err;
-    if (spawn(r, &err)) {
+    if (start_anything(r, &err)) {
         event_note(c, str_from(r->model->name), "StartFailed", "replica %llu: %s",
                    (unsigned long long)r->id, err.message);
         replica_spawn_failed(&r->core, &r->rules, clock_now());
         return;
     }
     replica_spawned(&r->core, clock_now());
-    event_note(c, str_from(r->model->name), "Started", "replica %llu: process %d on port %u",
-               (unsigned long long)r->id, (int)process_pid(r->process), r->port);
-    loop_timer_start(c->loop, &r->probe_timer, PROBE_PERIOD_STARTING);
+    note_started(r);
+    loop_timer_start(c->loop, &r->probe_timer, r->remote ? 0 : PROBE_PERIOD_STARTING);
+}
+
+/* ---- end ---- */
+
+/* Nothing of ours runs there: it has ended at once. */
+static void end_remote(struct managed_replica *r, bool asked)
+{
+    struct controller *c = r->model->controller;
+    event_note(c, str_from(r->model->name), asked ? "Stopped" : "GivenUp", "replica %llu: %s",
+               (unsigned long long)r->id, asked ? "no longer used" : "not ready for too long");
+    forget_process(r);
+    replica_exited(&r->core, &r->rules, clock_now());
+    reconcile(c);
 }
 
 void replica_act(struct managed_replica *r, enum replica_action action)
 {
+    if (r->remote) {
+        end_remote(r, action == REPLICA_TERMINATE);
+        return;
+    }
     switch (action) {
     case REPLICA_SPAWN:
         start(r);

@@ -122,6 +122,8 @@ static int build_args(struct wish *w, const char *engine_path, struct err *err)
                 err, ERR_UNSUPPORTED,
                 "the engine has an image but no command: this machine runs no containers");
         break;
+    case MODEL_ENGINE_REMOTE: /* nothing is run */
+        break;
     }
     push_all(&l, args, from);
     w->args = l.items;

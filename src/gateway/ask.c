@@ -206,6 +206,20 @@ static struct str quoted(struct http_exchange *x, struct str name)
     return copy;
 }
 
+/* The model as its engine calls it. */
+static void name_model(struct http_exchange *x, struct body_edits *edits, struct str body,
+                       struct str named, struct str name)
+{
+    struct str text = quoted(x, name);
+    if (named.ptr) {
+        body_edit(edits, body, named, text);
+        return;
+    }
+    const char *comma = is_empty_object(str_trim(body)) ? "" : ",";
+    body_edit(edits, body, behind_brace(str_trim(body)),
+              arena_printf(http_exchange_arena(x), "\"model\":%.*s%s", STR_ARG(text), comma));
+}
+
 /* A body of any kind, to the model of the header x-fairway-model. */
 static bool read_header(struct worker *w, struct http_exchange *x, struct str name,
                         struct flight_request *r)
@@ -241,8 +255,8 @@ static bool read_body(struct worker *w, struct http_exchange *x, enum ask_kind k
     estimate_tokens(body.len, spans, r);
     if (!r->generates)
         r->output_tokens = 0;
-    if (!str_eq(name, model->name))
-        body_edit(edits, body, spans[SPAN_MODEL].value, quoted(x, model->name));
+    if (!str_eq(name, model->engine_name))
+        name_model(x, edits, body, spans[SPAN_MODEL].value, model->engine_name);
     r->resumable = kind == ASK_STREAM_OPTIONS && r->stream;
     if (kind == ASK_STREAM_OPTIONS && r->stream)
         r->usage_asked = force_usage(edits, body, spans[SPAN_OPTIONS].value);

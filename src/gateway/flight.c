@@ -297,7 +297,8 @@ void flight_end(struct flight *f)
 void flight_departed(struct flight *f)
 {
     f->exchange = NULL;
-    f->status = 499;
+    if (!f->said_all)
+        f->status = 499;
     flight_cut(f);
     flight_settle(f);
     account(f);

@@ -58,7 +58,7 @@ static bool rename_model(struct flight *f, struct str name)
 bool flight_fall_back(struct flight *f)
 {
     const struct table_entry *next = may_fall_back(f) ? next_in_chain(f) : NULL;
-    if (!next || !rename_model(f, next->model->name))
+    if (!next || !rename_model(f, next->model->engine_name))
         return false;
     log_info("another model takes over", log_str("id", f->id),
              log_text("model", model_pool_name(f->pool)), log_text("next", next->model->name));

@@ -55,6 +55,7 @@ struct flight {
     void *spoken; /* own: the dialect's state; NULL: it has none */
     enum flight_state state;
     bool head_sent; /* of the response to the client */
+    bool said_all;  /* the stream's last event is out: a client may leave with it */
     char id[FLIGHT_ID_LEN + 1];
     struct loop_timer keepalive;
 
@@ -134,7 +135,7 @@ void flight_choose(struct flight_call *c);        /* this one answers: the other
 bool flight_lose_leg(struct flight_call *c);      /* it failed. False: there is no other */
 
 /* flight_upstream.c: towards the replica that a verdict names. */
-void flight_dispatch(struct flight *f, const struct verdict *v);
-void flight_cut(struct flight *f); /* whatever runs */
+void flight_dispatch(struct flight *f, struct verdict *v); /* releases it */
+void flight_cut(struct flight *f);                         /* whatever runs */
 
 #endif

@@ -26,6 +26,10 @@ static bool is_kept_back(struct str name)
         STR("expect"),
         STR("authorization"),
         STR("x-api-key"),
+        STR("api-key"),
+        STR("x-goog-api-key"),
+        STR("openai-organization"),
+        STR("openai-project"),
         STR("cookie"),
         STR("proxy-authorization"),
         STR("x-request-id"),
@@ -38,8 +42,11 @@ static bool is_kept_back(struct str name)
     return str_eq_nocase(str_sub(name, 0, 10), STR("x-fairway-"));
 }
 
+enum { UPSTREAM_HEADERS_MAX = HTTP_HEADERS_MAX + 4 };
+
 static size_t upstream_headers(struct flight_call *c, const struct http_request *r,
-                               struct http_header ret_headers[HTTP_HEADERS_MAX + 3],
+                               const struct upstream *u,
+                               struct http_header ret_headers[UPSTREAM_HEADERS_MAX],
                                char traceparent[TRACEPARENT_MAX])
 {
     struct flight *f = c->flight;
@@ -52,13 +59,16 @@ static size_t upstream_headers(struct flight_call *c, const struct http_request 
     ret_headers[count++] = (struct http_header){STR("traceparent"), str_from(traceparent)};
     if (f->resumable)
         ret_headers[count++] = (struct http_header){STR("x-fairway-progress"), STR("1")};
+    if (u && u->authorization.len)
+        ret_headers[count++] = (struct http_header){STR("authorization"), u->authorization};
     return count;
 }
 
-/* Another replica may do better. */
+/* Another replica may do better. No client's key goes to a replica: that it is not authorised, or has not paid, is ours. */
 static bool worth_a_retry(int status)
 {
-    return status == 429 || status == 502 || status == 503 || status == 504;
+    return status == 401 || status == 402 || status == 429 || status == 502 || status == 503 ||
+           status == 504;
 }
 
 static void on_head(void *ctx, int status, const struct http_headers *headers)
@@ -89,6 +99,7 @@ static void pass_on(struct flight *f, struct str events)
         model_pool_progress(f->pool, &f->ticket, f->events - f->charged);
         f->charged = f->events;
     }
+    f->said_all |= str_ends(events, STR("data: [DONE]\n\n"));
     flight_send_chunk(f, events);
 }
 
@@ -263,32 +274,35 @@ static struct str body_of(const struct flight *f)
                            : http_exchange_request(f->exchange)->body;
 }
 
-void flight_dispatch(struct flight *f, const struct verdict *v)
+void flight_dispatch(struct flight *f, struct verdict *v)
 {
     const struct http_request *r = http_exchange_request(f->exchange);
     const struct gateway_options *options = f->worker->options;
     struct flight_call *c = &f->calls[v->decision.leg];
-    struct http_header headers[HTTP_HEADERS_MAX + 3];
+    struct http_header headers[UPSTREAM_HEADERS_MAX];
     char traceparent[TRACEPARENT_MAX];
-    const struct http_call_request request = {
+    struct http_call_request request = {
         .host = str_from(v->host),
         .port = v->port,
         .method = STR("POST"),
         .target = f->upstream_path,
         .headers = headers,
-        .header_count = upstream_headers(c, r, headers, traceparent),
+        .header_count = upstream_headers(c, r, v->upstream, headers, traceparent),
         .body = body_of(f),
         .connect_timeout = options->upstream_connect_timeout,
         .head_timeout = options->upstream_head_timeout,
         .idle_timeout = options->upstream_idle_timeout,
     };
     const struct http_call_events events = {on_head, on_body, on_done, c};
-    c->verdict = *v;
+    if (v->upstream)
+        upstream_prepare(v->upstream, &request);
     c->status = 0;
     c->stream = c->begun = false;
     c->held.max = FLIGHT_ANSWER_MAX;
-    flight_record_dispatched(c);
     c->http = http_call_start(f->worker->client, &request, &events);
+    verdict_release(v);
+    c->verdict = *v;
+    flight_record_dispatched(c);
 }
 
 void flight_cut(struct flight *f)

@@ -16,6 +16,7 @@ enum { PREFIX_BLOCKS = 256 * 1024 };
 struct address {
     char host[MODEL_POOL_HOST_MAX];
     uint16_t port;
+    struct upstream *upstream; /* ref; NULL: an engine of our own */
 };
 
 struct model_pool {
@@ -67,6 +68,8 @@ void model_pool_unref(struct model_pool *p)
         return;
     CHECK(!loop_timer_running(&p->timer));
     pool_fini(&p->core);
+    for (size_t place = 0; place < ARRAY_LEN(p->addresses); place++)
+        upstream_unref(p->addresses[place].upstream);
     mem_free(p->prefix_memory);
     pthread_mutex_destroy(&p->mutex);
     model_meters_free(p->meters);
@@ -86,14 +89,22 @@ struct model_meters *model_pool_meters(struct model_pool *p)
 
 /* ---- stepping ---- */
 
+void verdict_release(struct verdict *v)
+{
+    upstream_unref(v->upstream);
+    v->upstream = NULL;
+}
+
 static void deliver(struct mail *mail)
 {
     struct ticket *t = container_of(mail, struct ticket, mail);
     t->in_mail = false;
-    if (t->dropped)
-        t->released(t);
-    else
+    if (!t->dropped) {
         t->deliver(t);
+        return;
+    }
+    verdict_release(&t->verdict);
+    t->released(t);
 }
 
 static struct verdict verdict_of(const struct model_pool *p, const struct pool_decision *d,
@@ -107,6 +118,7 @@ static struct verdict verdict_of(const struct model_pool *p, const struct pool_d
     const struct address *a = &p->addresses[d->choice.place];
     memcpy(v.host, a->host, sizeof(a->host));
     v.port = a->port;
+    v.upstream = upstream_ref(a->upstream);
     v.hedge_at = pool_hedge_at(&p->core, d->request, now);
     return v;
 }
@@ -301,7 +313,8 @@ static void put_replica(struct model_pool *p, const struct routes_replica *r)
     if (r->host.len >= MODEL_POOL_HOST_MAX || pool_replica_put(&p->core, &spec, clock_now()))
         return;
     struct address *a = &p->addresses[route_find(&p->core.route, r->id)];
-    *a = (struct address){.port = r->port};
+    upstream_unref(a->upstream);
+    *a = (struct address){.port = r->port, .upstream = upstream_ref(r->upstream)};
     memcpy(a->host, r->host.ptr, r->host.len);
 }
 
@@ -325,8 +338,11 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
     pthread_mutex_lock(&p->mutex);
     for (int place = p->core.route.count - 1; place >= 0; place--) {
         uint64_t id = p->core.route.replicas[place].spec.id;
-        if (id && !in_snapshot(model, id))
-            pool_replica_remove(&p->core, id);
+        if (!id || in_snapshot(model, id))
+            continue;
+        pool_replica_remove(&p->core, id);
+        upstream_unref(p->addresses[place].upstream); /* its key is not needed any more */
+        p->addresses[place].upstream = NULL;
     }
     for (const struct routes_replica *r = model ? model->replicas : NULL; r; r = r->next)
         put_replica(p, r);

@@ -28,9 +28,13 @@ struct verdict {
     struct pool_decision decision;
     char host[MODEL_POOL_HOST_MAX]; /* POOL_DISPATCH: where to */
     uint16_t port;
+    struct upstream *upstream; /* ref, until verdict_release; NULL: an engine of our own */
     nsec hedge_at; /* POOL_DISPATCH: when model_pool_hedge is worth a try; NSEC_NEVER: not at all */
     nsec retry_after; /* POOL_REJECT */
 };
+
+/* Who gets a verdict (by deliver or model_pool_hedge) calls it when the call has begun. */
+void verdict_release(struct verdict *v);
 
 struct ticket {
     struct pool_request request; /* entry.tenant, band, tokens, deadline: set by the caller */

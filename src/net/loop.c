@@ -21,6 +21,7 @@ struct loop {
     _Atomic(struct mail *) mailbox; /* the newest first */
     struct mail *deferred, **deferred_end;
     atomic_bool stopping;
+    unsigned work; /* that runs in libuv's threads */
     nsec now;
     bool now_fresh;
     _Atomic uint64_t turns;
@@ -177,6 +178,16 @@ static void run_deferred(struct loop *loop)
 
 /* ---- the loop ---- */
 
+void loop_work_began(struct loop *loop)
+{
+    loop->work++;
+}
+
+void loop_work_ended(struct loop *loop)
+{
+    loop->work--;
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct loop *loop = container_of(wake, struct loop, wake);
@@ -230,6 +241,8 @@ void loop_free(struct loop *loop)
     uv_close((uv_handle_t *)&loop->alarm, NULL);
     uv_close((uv_handle_t *)&loop->before_poll, NULL);
     uv_close((uv_handle_t *)&loop->after_poll, NULL);
+    while (loop->work)
+        uv_run(&loop->uv, UV_RUN_ONCE);
     /* What its owner has closed already finishes closing, which may close more in turn; what is
      * still open is found below. */
     for (int turn = 0; turn < 16 && uv_run(&loop->uv, UV_RUN_NOWAIT); turn++)

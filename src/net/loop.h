@@ -39,6 +39,9 @@ int loop_thread(
 /* The monotonic clock (base/clock.h), for who has a loop at hand. */
 nsec loop_now(const struct loop *loop);
 struct uv_loop_s *loop_uv(struct loop *loop);
+/* For src/net: work in libuv's threads, which loop_free waits for. */
+void loop_work_began(struct loop *loop);
+void loop_work_ended(struct loop *loop);
 
 /*
  * A one-shot timer in the caller's memory. Start and stop take effect at once; a stopped timer

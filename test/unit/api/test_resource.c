@@ -72,7 +72,8 @@ static const char full[] =
     "\"env\":{\"HOME\":\"/h\"},\"contextLength\":4096,\"maxConcurrentRequests\":8},"
     "\"resources\":{\"gpus\":1,\"cpu\":\"1500m\",\"memory\":\"32Gi\"},\"replicas\":0,"
     "\"queue\":{\"maxLength\":0,\"maxWait\":\"1m30s\",\"fairness\":\"requests\"},"
-    "\"traffic\":{\"aliases\":[\"gpt-small\"],\"policy\":\"session\"},\"price\":{\"input\":\"0."
+    "\"traffic\":{\"aliases\":[\"gpt-small\"],\"policy\":\"session\",\"weight\":100},\"price\":{"
+    "\"input\":\"0."
     "15\",\"output\":2},"
     "\"probes\":{\"startup\":\"5m\",\"period\":\"500ms\",\"failures\":2}}}";
 
@@ -179,6 +180,57 @@ static void test_changes(void **state)
     assert_int_equal(err.code, ERR_CONFLICT);
 }
 
+#define REMOTE HEAD "  engine:\n    type: remote\n"
+
+static void test_remote_engine(void **state)
+{
+    read_good(REMOTE
+              "    urls: [\"https://a.example:8443/v1\", \"http://10.0.0.7:8000\"]\n"
+              "    model: org/Model-7B\n    apiKeyFile: /etc/key\n    caFile: /etc/ca.pem\n");
+    struct model *m = model_from(resources[0]);
+    assert_int_equal(m->spec.engine.type, MODEL_ENGINE_REMOTE);
+    assert_int_equal(m->spec.engine.urls.count, 2);
+    model_settle(m);
+    assert_int_equal(m->spec.replicas, 2);
+    m->spec.replicas = 0;
+    model_settle(m);
+    assert_int_equal(m->spec.replicas, 0);
+}
+
+static void test_remote_engine_refused(void **state)
+{
+    static const char *const bad[][2] = {
+        {REMOTE, "spec.engine.urls: is required for the engine remote"},
+        {REMOTE "    urls: [\"gpu1:8000\"]\n",
+         "spec.engine.urls[0]: \"gpu1:8000\" must be http:// or https://"},
+        {REMOTE "    urls: [\"http://a\", \"http://a\"]\n", "spec.engine.urls: has http://a twice"},
+        {REMOTE "    urls: [\"http://a\", \"http://b\"]\n  replicas: 3\n",
+         "spec.replicas: is the number of engine.urls (2), or 0"},
+        {REMOTE "    urls: [\"http://a\"]\n    args: [x]\n",
+         "spec.engine.args: is not for the engine remote"},
+        {REMOTE "    urls: [\"http://a\"]\n  source: {uri: \"file:///m\"}\n",
+         "spec.source.uri: is not for the engine remote"},
+        {REMOTE "    urls: [\"http://a\"]\n  resources: {cpu: 1}\n",
+         "spec.resources: is not for the engine remote"},
+        {REMOTE "    urls: [\"http://a\"]\n    caFile: /ca.pem\n",
+         "spec.engine.caFile: is for urls that begin with https://"},
+        {REMOTE "    urls: [\"http://a\"]\n    apiKeyFile: /k\n    apiKeyEnv: KEY\n",
+         "spec.engine.apiKeyEnv: cannot go together with apiKeyFile"},
+        {REMOTE "    urls: [\"http://a\"]\n    apiKeyFile: key\n",
+         "spec.engine.apiKeyFile: \"key\" must be the whole path"},
+        {HEAD "  engine:\n    type: simulate\n    urls: [\"http://a\"]\n",
+         "spec.engine.urls: is only for the engine remote"},
+        {HEAD "  engine: {type: simulate, apiKeyEnv: KEY}\n",
+         "spec.engine.apiKeyEnv: is only for the engine remote"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct str text = str_from(bad[i][0]);
+        assert_int_equal(resource_read(&arena, text, &resources, &count, &err), ERR_INVALID);
+        if (!strstr(err.message, bad[i][1]))
+            fail_msg("'%s' does not say '%s'", err.message, bad[i][1]);
+    }
+}
+
 static void test_kinds(void **state)
 {
     assert_ptr_equal(resource_kind_find(STR("Model")), &model_kind);
@@ -212,6 +264,8 @@ int main(void)
         TEST(test_tenant),
         TEST(test_policies_are_those_of_the_router),
         TEST(test_refused),
+        TEST(test_remote_engine),
+        TEST(test_remote_engine_refused),
         TEST(test_changes),
         TEST(test_kinds),
         TEST(test_explain),
