@@ -47,7 +47,7 @@ struct controller_options {
     /* Members of an object: what happened to a request (false: not known); what waits and runs, and the newest requests. */
     bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
     void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);
-    /* Once: the routes that were published hold every replica that was found running and is ready. May be NULL. */
+    /* Once: the routes that were published hold every replica that was found running, or is remote, and is ready. May be NULL. */
     void (*settled)(void *ctx);
     int admin_listener; /* borrow: the admin API's socket, from an earlier controller; 0: open it */
     void *ctx;

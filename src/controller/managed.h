@@ -53,7 +53,7 @@ struct managed_replica {
     struct loop_timer probe_timer;
     struct http_call *probe; /* running, or NULL */
     int probe_status;
-    bool unanswered;         /* adopted, and no probe has been answered yet */
+    bool unanswered;         /* it ran before this controller, and no probe has been answered yet */
     struct process *process; /* own; NULL: none */
     struct remote *remote;   /* own; NULL: none */
     uint64_t run; /* id of the present process, for routes: a new process is a new replica */

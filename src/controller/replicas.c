@@ -125,6 +125,7 @@ void replica_probe_ended(struct managed_replica *r, bool ok)
 {
     struct controller *c = r->model->controller; /* `r` may be gone after a reconcile */
     enum replica_state before = r->core.state;
+    r->unanswered = r->unanswered && !(r->remote && ok);
     replica_probed(&r->core, &r->rules, ok, clock_now());
     loop_timer_start(c->loop, &r->probe_timer, probe_delay(r));
     if (r->core.state != before) {
@@ -311,6 +312,7 @@ static void start(struct managed_replica *r)
     }
     replica_spawned(&r->core, clock_now());
     note_started(r);
+    r->unanswered = r->remote && !c->settled; /* it may have been in use before this controller */
     loop_timer_start(c->loop, &r->probe_timer, r->remote ? 0 : PROBE_PERIOD_STARTING);
 }
 

@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from fairway_process import BIN, Fairway, model_manifest, wait_for
+from test_remote import remote_manifest
 from test_tls_and_cli import make_certificate, served_name
 
 STREAMS = int(os.environ.get("FAIRWAY_TEST_STREAMS", 100))
@@ -123,6 +124,16 @@ def test_what_the_old_one_still_uses_counts_in_the_new_one(fairway):
     assert ledger(fairway) == (2, TOKENS + 1)
     with pytest.raises(openai.RateLimitError):
         client.completions.create(model="sim", prompt="x", max_tokens=TOKENS)
+
+
+def test_servers_that_somebody_else_runs_are_ready_at_once(fairway):
+    with Fairway("--quiet") as other:
+        other.serve("sim", profile="decode=1000")
+        fairway.apply(remote_manifest("sim", [other.url]))
+        fairway.ready("sim")
+        old = replace(fairway)
+        assert [r["state"] for r in fairway.replicas("sim")] == ["ready"]
+        assert old.wait(30) == 0
 
 
 def test_replace_with_tls_in_the_background(tmp_path):
