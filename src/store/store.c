@@ -37,8 +37,8 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (day, tenant, model)) WITHOUT ROWID;",
 
     /* The newest report of each process that has sent some. */
-    "CREATE TABLE usage_reports ("
-    "  sender TEXT PRIMARY KEY, sequence INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;",
+    ("CREATE TABLE usage_reports ("
+     "  sender TEXT PRIMARY KEY, sequence INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;"),
 };
 
 /* Made once per store; a copy of the hashes alone is of no use. */

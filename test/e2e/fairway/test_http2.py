@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 with real clients (curl, h2load, the OpenAI SDK over httpx), and clients that mean no good beside them."""
+import asyncio
 import re
 import socket
 import subprocess
@@ -75,25 +76,25 @@ def test_big_uploads(fairway, tmp_path):
     assert answered == 6, report
 
 
-def stream_text(client):
-    chunks = client.chat.completions.create(model="sim", stream=True, max_tokens=30, messages=MESSAGES)
-    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+async def stream_text(client):
+    chunks = await client.chat.completions.create(model="sim", stream=True, max_tokens=30, messages=MESSAGES)
+    return "".join([c.choices[0].delta.content or "" async for c in chunks if c.choices])
+
+
+async def ask_at_once(fairway, **http):
+    """On one connection. (The transport's HTTP/2 is not safe between threads.)"""
+    async with httpx2.AsyncClient(http2=True, timeout=120, trust_env=False, **http) as transport:
+        assert (await transport.get(fairway.url + "/healthz")).http_version == "HTTP/2"
+        client = openai.AsyncOpenAI(base_url=fairway.url + "/v1", api_key="none", max_retries=0, http_client=transport)
+        return await stream_text(client), await asyncio.gather(*(stream_text(client) for _ in range(20)))
 
 
 def test_openai_sdk(fairway, secure):
     for f, http in [(fairway, {"http1": False}), (secure, {"verify": False})]:
         f.serve("sim", profile="decode=1000,answer=0")
-        with httpx2.Client(http2=True, timeout=120, trust_env=False, **http) as transport:
-            assert transport.get(f.url + "/healthz").http_version == "HTTP/2"
-            client = openai.OpenAI(base_url=f.url + "/v1", api_key="none", max_retries=0, http_client=transport)
-            expected, whole = stream_text(client), []
-            assert len(expected.split()) > 5
-            threads = [threading.Thread(target=lambda: whole.append(stream_text(client))) for _ in range(20)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(60)
-            assert whole == [expected] * 20
+        expected, whole = asyncio.run(ask_at_once(f, **http))
+        assert len(expected.split()) > 5
+        assert whole == [expected] * 20
 
 
 # ---- clients by hand ----

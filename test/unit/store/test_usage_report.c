@@ -92,8 +92,8 @@ static void test_refusals(void **state)
         "{\"sender\":\"x\",\"sequence\":-1,\"rows\":[]}",
         "{\"sender\":\"x\",\"sequence\":1}",
         "{\"sender\":\"x\",\"sequence\":1,\"rows\":[1]}",
-        "{\"sender\":\"x\",\"sequence\":1,\"rows\":[{\"tenant\":\"t\",\"model\":\"m\",\"day\":1,"
-        "\"requests\":1,\"inputTokens\":1,\"cachedTokens\":0,\"outputTokens\":1,\"cost\":-1}]}",
+        ("{\"sender\":\"x\",\"sequence\":1,\"rows\":[{\"tenant\":\"t\",\"model\":\"m\",\"day\":1,"
+         "\"requests\":1,\"inputTokens\":1,\"cachedTokens\":0,\"outputTokens\":1,\"cost\":-1}]}"),
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct usage_report report;
