@@ -28,6 +28,7 @@ struct remote {
     enum probe_step step;
     int status;
     bool has_no_health; /* GET /health says 404 */
+    bool reload_failed; /* and was said */
     unsigned failures;  /* in a row */
     char problem[ERR_MESSAGE_MAX];
 };
@@ -136,12 +137,14 @@ void remote_reload(struct managed_replica *r)
     struct err err;
     if (r->revision != m->wish.revision) /* the new key may be for other servers */
         return;
-    if (make_upstream(m, remote_url(r), &new, &err)) {
+    bool was_said = r->remote->reload_failed;
+    r->remote->reload_failed = make_upstream(m, remote_url(r), &new, &err) != 0;
+    if (r->remote->reload_failed && !was_said)
         event_note(m->controller, str_from(m->name), "ReloadFailed",
                    "replica %llu: %s; the old key and authorities stay in use",
                    (unsigned long long)r->id, err.message);
+    if (r->remote->reload_failed)
         return;
-    }
     if (new->tls == old->tls && str_eq(new->authorization, old->authorization)) {
         upstream_unref(new);
         return;
@@ -237,6 +240,12 @@ static const char *target_of(enum probe_step step)
     return step == PROBE_HEALTH ? "/health" : "/v1/models";
 }
 
+/* Health is often told to anybody: whether the key is still good shows elsewhere. */
+static bool is_health_enough(const struct managed_replica *r)
+{
+    return r->core.state == REPLICA_READY && !r->remote->upstream->authorization.len;
+}
+
 static void on_answered(struct managed_replica *r)
 {
     struct remote *remote = r->remote;
@@ -244,7 +253,7 @@ static void on_answered(struct managed_replica *r)
     char what[64];
     if (remote->step == PROBE_HEALTH) {
         remote->has_no_health = status == 404 || status == 405;
-        if (remote->has_no_health || (status == 200 && r->core.state != REPLICA_READY)) {
+        if (remote->has_no_health || (status == 200 && !is_health_enough(r))) {
             ask(r, PROBE_MODELS);
             return;
         }

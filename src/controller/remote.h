@@ -3,7 +3,7 @@
  * A replica that somebody else runs: one URL of a Model whose engine is remote. It is "started" by reading its key and "ended"
  * by forgetting it; in between its name is looked up and its health probed.
  *
- * A probe is GET /health; where there is none, and before a replica is taken for ready, GET /v1/models with the key. A name is
+ * A probe is GET /health; where there is none or a key is used, and before a replica is taken for ready, GET /v1/models too. A name is
  * looked up anew now and then and after a failure; a new address is a new run.
  *
  * Ownership: a remote belongs to its managed_replica. Thread rule: on the controller's loop.

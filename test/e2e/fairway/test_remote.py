@@ -294,6 +294,41 @@ def test_what_a_server_is_told(recorder, tmp_path):
         assert refused.status_code == 503 and "outgoing-secret" not in refused.text + str(refused.headers) + fairway.log_text()
 
 
+class Locked(Recorder):
+    """Tells anybody that it is well, and speaks to those only who have server.key."""
+
+    def is_open(self):
+        return self.path == "/health" or self.headers["authorization"] == f"Bearer {self.server.key}"
+
+    def do_GET(self):
+        self.reply(200 if self.is_open() else 401, b"{}")
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.reply(200 if self.is_open() else 401, b"{}")
+
+
+def test_a_key_is_replaced(fairway, recorder, tmp_path):
+    """A server whose health is public: a key that it takes no longer shows all the same, and the file is read again."""
+    recorder.RequestHandlerClass, recorder.key = Locked, "first"
+    path = tmp_path / "key.secret"
+    path.write_text("first")
+    fairway.apply(remote_manifest("chat", [f"http://127.0.0.1:{recorder.server_port}"], apiKeyFile=str(path)))
+    fairway.ready("chat")
+
+    def answers():
+        return requests.post(fairway.url + "/v1/chat/completions", json={"model": "chat", "messages": HELLO}).status_code == 200
+    assert answers()
+    recorder.key = "second"
+    path.write_text("second")
+    wait_for(answers, "the new key is used")
+    recorder.key = "third"
+    path.unlink()
+    wait_for(lambda: fairway.replicas("chat")[0]["state"] == "unready", "it is not used")
+    reasons = [e["reason"] for e in fairway.get("events")["items"]]
+    assert reasons.count("ReloadFailed") == 1  # several looks, said once
+
+
 # ---- llama-server ----
 
 @pytest.fixture
