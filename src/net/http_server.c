@@ -126,9 +126,10 @@ static int open_tcp(struct http_server *server, struct err *err)
 static int bind_unix(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path))
+    size_t len = strlen(path);
+    if (len >= sizeof(address.sun_path))
         return UV_ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, len);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
