@@ -51,11 +51,7 @@ static int write_text_part(struct translator *r, const struct json *block)
     int error = translate_text(r, block, "text", &text);
     if (error)
         return error;
-    json_object(&r->w);
-    json_member_str(&r->w, STR("type"), STR("text"));
-    json_key(&r->w, STR("text"));
-    json_raw(&r->w, text->raw);
-    json_end(&r->w);
+    translate_put_text(r, text->raw);
     return translate_only(r, block, known);
 }
 

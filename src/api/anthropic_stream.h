@@ -16,26 +16,17 @@
 #ifndef FAIRWAY_API_ANTHROPIC_STREAM_H
 #define FAIRWAY_API_ANTHROPIC_STREAM_H
 
+#include "api/chat_stream.h"
 #include "api/openai_reply.h"
 
-enum {
-    ANTHROPIC_BLOCKS_MAX = 256,
-    ANTHROPIC_FINISH_MAX = 32,
-    ANTHROPIC_STOP_MAX = 1024, /* of a stop string as JSON; a longer one is not named */
-};
+enum { ANTHROPIC_BLOCKS_MAX = 256 };
 
 enum anthropic_block { ANTHROPIC_NO_BLOCK, ANTHROPIC_TEXT, ANTHROPIC_TOOL };
 
 struct anthropic_stream {
-    bool started; /* message_start is out */
-    bool failed;  /* an error is out: nothing may follow */
+    struct chat_stream chat; /* as far as the engine's is read */
     enum anthropic_block open;
     uint64_t index; /* of the open block, or of the next one */
-    uint64_t call;  /* the engine's number of the open tool call */
-    uint64_t calls; /* the engine's next number of a tool call */
-    char finish[ANTHROPIC_FINISH_MAX];
-    char stop[ANTHROPIC_STOP_MAX];
-    uint16_t finish_len, stop_len;
 };
 
 /* Whole events of the engine. */

@@ -83,14 +83,7 @@ static int write_named_tool(struct translator *r, const struct json *choice)
     int error = translate_text(r, choice, "name", &name);
     if (error)
         return error;
-    json_object(&r->w);
-    json_member_str(&r->w, STR("type"), STR("function"));
-    json_key(&r->w, STR("function"));
-    json_object(&r->w);
-    json_key(&r->w, STR("name"));
-    json_raw(&r->w, name->raw);
-    json_end(&r->w);
-    json_end(&r->w);
+    translate_put_function(r, name->raw);
     return 0;
 }
 
@@ -145,17 +138,9 @@ static int write_tool_use(struct translator *r, const struct json *block)
     buf_init(&text, r->w.out->max);
     json_writer_init(&arguments, &text, 0);
     json_tree(&arguments, input);
-    json_object(&r->w);
-    json_key(&r->w, STR("id"));
-    json_raw(&r->w, id->raw);
-    json_member_str(&r->w, STR("type"), STR("function"));
-    json_key(&r->w, STR("function"));
-    json_object(&r->w);
-    json_key(&r->w, STR("name"));
-    json_raw(&r->w, name->raw);
-    json_member_str(&r->w, STR("arguments"), buf_str(&text));
-    json_end(&r->w);
-    json_end(&r->w);
+    translate_begin_call(r, id->raw, name->raw);
+    json_str(&r->w, buf_str(&text));
+    translate_end_call(r);
     if (text.error)
         r->w.out->error = text.error;
     buf_fini(&text);

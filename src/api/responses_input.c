@@ -74,11 +74,7 @@ static int write_part(struct translator *r, const struct json *part)
     int error = text_of(r, part, &text);
     if (error)
         return error;
-    json_object(&r->w);
-    json_member_str(&r->w, STR("type"), STR("text"));
-    json_key(&r->w, STR("text"));
-    json_raw(&r->w, text->raw);
-    json_end(&r->w);
+    translate_put_text(r, text->raw);
     return 0;
 }
 
@@ -133,18 +129,9 @@ static int write_call(struct translator *r, const struct json *item)
         error = translate_text(r, item, "arguments", &arguments);
     if (error)
         return error;
-    json_object(&r->w);
-    json_key(&r->w, STR("id"));
-    json_raw(&r->w, id->raw);
-    json_member_str(&r->w, STR("type"), STR("function"));
-    json_key(&r->w, STR("function"));
-    json_object(&r->w);
-    json_key(&r->w, STR("name"));
-    json_raw(&r->w, name->raw);
-    json_key(&r->w, STR("arguments"));
+    translate_begin_call(r, id->raw, name->raw);
     json_raw(&r->w, arguments->raw);
-    json_end(&r->w);
-    json_end(&r->w);
+    translate_end_call(r);
     return translate_only(r, item, known);
 }
 

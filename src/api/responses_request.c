@@ -38,14 +38,11 @@ static int check_include(struct translator *r, const struct json *node)
 {
     if (node->type != JSON_ARRAY)
         return translate_refuse(r, "expected an array");
-    json_each(item, node) if (
-        item->type != JSON_STRING ||
-        !str_eq(item->text,
-                STR("reasoning.encrypted_content"))) return translate_refuse(r,
-                                                                             "only "
-                                                                             "'reasoning.encrypted_"
-                                                                             "content' is "
-                                                                             "supported here");
+    json_each(item, node)
+    {
+        if (item->type != JSON_STRING || !str_eq(item->text, STR("reasoning.encrypted_content")))
+            return translate_refuse(r, "only 'reasoning.encrypted_content' is supported here");
+    }
     return 0;
 }
 
@@ -164,14 +161,7 @@ static int write_tool_choice(struct translator *r, const struct json *choice)
     if (error)
         return error;
     json_key(&r->w, STR("tool_choice"));
-    json_object(&r->w);
-    json_member_str(&r->w, STR("type"), STR("function"));
-    json_key(&r->w, STR("function"));
-    json_object(&r->w);
-    json_key(&r->w, STR("name"));
-    json_raw(&r->w, name->raw);
-    json_end(&r->w);
-    json_end(&r->w);
+    translate_put_function(r, name->raw);
     return translate_only(r, choice, known);
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 
-enum { CALLS_ARENA_MAX = 64 * 1024 * 1024, CALL_NAME_MAX = 64 * 1024 };
+enum { CALL_NAME_MAX = 64 * 1024 };
 
 void responses_stream_init(struct responses_stream *s, struct str request)
 {
@@ -47,7 +47,7 @@ static void end_event(struct json_writer *w)
 void responses_stream_fail(struct responses_stream *s, const struct api_error *e, struct buf *out)
 {
     struct json_writer w;
-    s->failed = true;
+    s->chat.failed = true;
     begin_event(s, &w, out, "error");
     json_key(&w, STR("code"));
     if (e->code.ptr)
@@ -67,11 +67,6 @@ void responses_stream_fail(struct responses_stream *s, const struct api_error *e
     end_event(&w);
 }
 
-static void fail_form(struct responses_stream *s, struct str message, struct buf *out)
-{
-    responses_stream_fail(s, &(struct api_error){.status = 502, .message = message}, out);
-}
-
 static struct responses_head head_of(const struct responses_stream *s)
 {
     return (struct responses_head){.request = s->request,
@@ -88,14 +83,12 @@ static void put_response(struct responses_stream *s, const char *event,
     struct json_writer w;
     begin_event(s, &w, out, event);
     json_key(&w, STR("response"));
-    responses_put(&w, &head, status, (struct str){s->finish, s->finish_len}, buf_str(&s->items),
-                  usage);
+    responses_put(&w, &head, status, chat_stream_end(&s->chat).finish, buf_str(&s->items), usage);
     end_event(&w);
 }
 
 static void start(struct responses_stream *s, struct buf *out)
 {
-    s->started = true;
     put_response(s, "response.created", RESPONSES_IN_PROGRESS, NULL, out);
     put_response(s, "response.in_progress", RESPONSES_IN_PROGRESS, NULL, out);
 }
@@ -176,6 +169,9 @@ static void open_item(struct responses_stream *s, enum responses_open kind, stru
         put_part_event(s, "response.content_part.added", STR("\"\""), out);
 }
 
+static const struct api_error too_long = {
+    .status = 502, .message = STR("The model's answer is longer than is passed on (4 MiB).")};
+
 /* False: the answer is too long. */
 static bool keep_item(struct responses_stream *s, struct buf *out)
 {
@@ -186,7 +182,7 @@ static bool keep_item(struct responses_stream *s, struct buf *out)
     put_item(s, &w, true);
     if (s->items.len <= RESPONSES_ANSWER_MAX && !s->items.error)
         return true;
-    fail_form(s, STR("The model's answer is longer than is passed on (4 MiB)."), out);
+    responses_stream_fail(s, &too_long, out);
     return false;
 }
 
@@ -214,161 +210,86 @@ static void add_delta(struct responses_stream *s, const char *name, struct str r
 {
     buf_put(&s->value, str_sub(raw, 1, raw.len - 1));
     if (s->value.error || s->value.len == RESPONSES_ANSWER_MAX) {
-        fail_form(s, STR("The model's answer is longer than is passed on (4 MiB)."), out);
+        responses_stream_fail(s, &too_long, out);
         return;
     }
     put_value_event(s, name, "delta", raw, out);
 }
 
-/* ---- what a chunk says ---- */
+/* ---- what the engine says ---- */
 
-static void pass_text(struct responses_stream *s, struct str raw, struct buf *out)
+static void on_begin(void *ctx, const struct chat_head *head, struct buf *out)
 {
+    struct responses_stream *s = ctx;
+    s->id = hash_bytes(head->id);
+    if (chat_is_text(head->model) && head->model.len <= sizeof(s->model)) {
+        memcpy(s->model, head->model.ptr, head->model.len);
+        s->model_len = (uint16_t)head->model.len;
+    }
+    if (head->created.ptr)
+        (void)!json_raw_u64(head->created, &s->created);
+    start(s, out);
+}
+
+static void on_text(void *ctx, struct str text, struct buf *out)
+{
+    struct responses_stream *s = ctx;
     if (s->open != RESPONSES_TEXT) {
         close_item(s, out);
-        if (s->failed)
+        if (s->chat.failed)
             return;
         open_item(s, RESPONSES_TEXT, out);
     }
-    add_delta(s, "response.output_text.delta", raw, out);
+    add_delta(s, "response.output_text.delta", text, out);
 }
 
-/* False when it cannot be told to the client. */
-static bool begin_call(struct responses_stream *s, const struct json *call, uint64_t number,
-                       struct buf *out)
+static void on_call(void *ctx, struct str id, struct str name, struct buf *out)
 {
-    const struct json *id = json_get(call, STR("id"));
-    const struct json *name = json_get(json_get(call, STR("function")), STR("name"));
-    if (number < s->calls || !chat_has_text(id) || !chat_has_text(name) ||
-        MAX(id->raw.len, name->raw.len) > CALL_NAME_MAX) {
-        fail_form(s, STR("The engine's tool calls have no order that can be passed on."), out);
-        return false;
+    static const struct api_error long_name = {
+        .status = 502,
+        .message = STR("The engine's tool calls have no order that can be passed on.")};
+    struct responses_stream *s = ctx;
+    if (MAX(id.len, name.len) > CALL_NAME_MAX) {
+        responses_stream_fail(s, &long_name, out);
+        return;
     }
     close_item(s, out);
-    if (s->failed)
-        return false;
+    if (s->chat.failed)
+        return;
     buf_clear(&s->call_id);
-    buf_put(&s->call_id, id->raw);
+    buf_put(&s->call_id, id);
     buf_clear(&s->name);
-    buf_put(&s->name, name->raw);
-    s->call = number;
-    s->calls = number + 1;
+    buf_put(&s->name, name);
     open_item(s, RESPONSES_CALL, out);
-    return true;
 }
 
-static void pass_call(struct responses_stream *s, const struct json *call, struct buf *out)
+static void on_arguments(void *ctx, struct str text, struct buf *out)
 {
-    const struct json *arguments = json_get(json_get(call, STR("function")), STR("arguments"));
-    const struct json *index = json_get(call, STR("index"));
-    int64_t number = 0;
-    if (index && (json_i64(index, &number) || number < 0))
-        number = 0;
-    if ((s->open != RESPONSES_CALL || s->call != (uint64_t)number) &&
-        !begin_call(s, call, (uint64_t)number, out))
-        return;
-    if (chat_has_text(arguments))
-        add_delta(s, "response.function_call_arguments.delta", arguments->raw, out);
+    add_delta(ctx, "response.function_call_arguments.delta", text, out);
 }
 
-static void pass_calls(struct responses_stream *s, struct str raw, struct buf *out)
+static void on_fail(void *ctx, const struct api_error *e, struct buf *out)
 {
-    struct arena arena;
-    struct json *calls;
-    if (raw.len == 0 || raw.ptr[0] != '[')
-        return;
-    arena_init(&arena, CALLS_ARENA_MAX);
-    if (json_parse(&arena, raw, &calls, NULL))
-        fail_form(s, STR("A tool call of the engine is longer than is passed on."), out);
-    else
-        for (const struct json *call = calls->first; call && !s->failed; call = call->next)
-            pass_call(s, call, out);
-    arena_fini(&arena);
-}
-
-static void pass_choice(struct responses_stream *s, struct str choices, struct buf *out)
-{
-    enum { CONTENT, CALLS, MEMBERS };
-    struct json_span members[MEMBERS] = {{.key = STR("content")}, {.key = STR("tool_calls")}};
-    struct chat_end end;
-    struct str delta;
-    size_t offset;
-    if (chat_read_choice(choices, STR("delta"), &delta, &end))
-        return; /* none: the chunk that reports the usage */
-    if (end.finish.len && end.finish.len <= sizeof(s->finish)) {
-        memcpy(s->finish, end.finish.ptr, end.finish.len);
-        s->finish_len = (uint16_t)end.finish.len;
-    }
-    if (!delta.ptr || json_scan(delta, members, MEMBERS, &offset))
-        return;
-    if (chat_is_text(members[CONTENT].value))
-        pass_text(s, members[CONTENT].value, out);
-    if (!s->failed)
-        pass_calls(s, members[CALLS].value, out);
-}
-
-static void pass_error(struct responses_stream *s, struct str data, struct buf *out)
-{
-    struct arena arena;
-    arena_init(&arena, CALLS_ARENA_MAX);
-    const struct api_error e = chat_error_of(chat_error_status(data), data, &arena);
-    responses_stream_fail(s, &e, out);
-    arena_fini(&arena);
-}
-
-static void note_head(struct responses_stream *s, struct str id, struct str model,
-                      struct str created)
-{
-    s->id = hash_bytes(id);
-    if (chat_is_text(model) && model.len <= sizeof(s->model)) {
-        memcpy(s->model, model.ptr, model.len);
-        s->model_len = (uint16_t)model.len;
-    }
-    if (created.ptr)
-        (void)!json_raw_u64(created, &s->created);
-}
-
-static void pass_data(struct responses_stream *s, struct str data, struct buf *out)
-{
-    enum { ID, MODEL, CREATED, CHOICES, ERROR, MEMBERS };
-    struct json_span members[MEMBERS] = {{.key = STR("id")},
-                                         {.key = STR("model")},
-                                         {.key = STR("created")},
-                                         {.key = STR("choices")},
-                                         {.key = STR("error")}};
-    size_t offset;
-    if (json_scan(data, members, MEMBERS, &offset))
-        return; /* [DONE], or no JSON */
-    if (members[ERROR].value.ptr && !str_eq(members[ERROR].value, STR("null"))) {
-        pass_error(s, data, out);
-        return;
-    }
-    if (!members[CHOICES].value.ptr)
-        return;
-    if (!s->started) {
-        note_head(s, members[ID].value, members[MODEL].value, members[CREATED].value);
-        start(s, out);
-    }
-    pass_choice(s, members[CHOICES].value, out);
+    responses_stream_fail(ctx, e, out);
 }
 
 void responses_stream_pass(struct responses_stream *s, struct str events, struct buf *out)
 {
-    struct str data;
-    while (!s->failed && chat_next_data(&events, &data))
-        pass_data(s, data, out);
+    static const struct chat_listener listener = {on_begin, on_text, on_call, on_arguments,
+                                                  on_fail};
+    chat_stream_pass(&s->chat, &listener, s, events, out);
 }
 
 void responses_stream_end(struct responses_stream *s, const struct openai_usage *usage,
                           struct buf *out)
 {
-    if (!s->failed && !s->started)
+    if (!s->chat.failed && !s->chat.begun)
         start(s, out);
-    if (!s->failed)
+    if (!s->chat.failed)
         close_item(s, out);
-    if (s->failed)
+    if (s->chat.failed)
         return;
-    enum responses_status status = responses_status_of((struct str){s->finish, s->finish_len});
+    enum responses_status status = responses_status_of(chat_stream_end(&s->chat).finish);
     put_response(s, status == RESPONSES_COMPLETED ? "response.completed" : "response.incomplete",
                  status, usage, out);
 }

@@ -17,28 +17,25 @@
 #ifndef FAIRWAY_API_RESPONSES_STREAM_H
 #define FAIRWAY_API_RESPONSES_STREAM_H
 
+#include "api/chat_stream.h"
 #include "api/responses_reply.h"
 
 enum {
     RESPONSES_ANSWER_MAX = 4 * 1024 * 1024, /* as JSON */
     RESPONSES_MODEL_MAX = 256,
-    RESPONSES_FINISH_MAX = 32,
 };
 
 enum responses_open { RESPONSES_NO_ITEM, RESPONSES_TEXT, RESPONSES_CALL };
 
 struct responses_stream {
-    struct str request; /* borrow: the client's body */
-    bool started;       /* response.created is out */
-    bool failed;        /* an error is out: nothing may follow */
+    struct str request;      /* borrow: the client's body */
+    struct chat_stream chat; /* as far as the engine's is read */
     enum responses_open open;
     uint64_t sequence; /* number of the next event */
     uint64_t index;    /* of the open item, or of the next one */
-    uint64_t call;     /* the engine's number of the open call */
-    uint64_t calls;    /* the engine's next number of a call */
     uint64_t id, created;
-    char model[RESPONSES_MODEL_MAX], finish[RESPONSES_FINISH_MAX]; /* raw */
-    uint16_t model_len, finish_len;
+    char model[RESPONSES_MODEL_MAX]; /* raw */
+    uint16_t model_len;
     struct buf
         value; /* own: the open item's text or arguments, raw with both quotes but the last */
     struct buf call_id, name; /* own: of the open call, raw */

@@ -80,6 +80,54 @@ int translate_only(struct translator *r, const struct json *object, const char *
     return 0;
 }
 
+/* ---- common values ---- */
+
+void translate_put_text(struct translator *r, struct str text)
+{
+    json_object(&r->w);
+    json_member_str(&r->w, STR("type"), STR("text"));
+    json_key(&r->w, STR("text"));
+    json_raw(&r->w, text);
+    json_end(&r->w);
+}
+
+/* {"type":"function","function":{"name":... */
+static void begin_function(struct translator *r, struct str name)
+{
+    json_member_str(&r->w, STR("type"), STR("function"));
+    json_key(&r->w, STR("function"));
+    json_object(&r->w);
+    json_key(&r->w, STR("name"));
+    json_raw(&r->w, name);
+}
+
+static void end_function(struct translator *r)
+{
+    json_end(&r->w);
+    json_end(&r->w);
+}
+
+void translate_put_function(struct translator *r, struct str name)
+{
+    json_object(&r->w);
+    begin_function(r, name);
+    end_function(r);
+}
+
+void translate_begin_call(struct translator *r, struct str id, struct str name)
+{
+    json_object(&r->w);
+    json_key(&r->w, STR("id"));
+    json_raw(&r->w, id);
+    begin_function(r, name);
+    json_key(&r->w, STR("arguments"));
+}
+
+void translate_end_call(struct translator *r)
+{
+    end_function(r);
+}
+
 /* ---- common fields ---- */
 
 int translate_model(struct translator *r, const struct json *node)

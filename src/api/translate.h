@@ -53,6 +53,13 @@ int translate_text(struct translator *r, const struct json *object, const char *
 /* Refuses members of other names that ask for something (null, false, 0, "", [] and {} do not). */
 int translate_only(struct translator *r, const struct json *object, const char *const names[]);
 
+/* Values that every chat body has; the texts are raw. */
+void translate_put_text(struct translator *r, struct str text);     /* a part of a content */
+void translate_put_function(struct translator *r, struct str name); /* what a tool_choice names */
+/* A call of a tool: its arguments, as a string, are to follow. */
+void translate_begin_call(struct translator *r, struct str id, struct str name);
+void translate_end_call(struct translator *r);
+
 /* Fields that several formats have in common. */
 int translate_model(struct translator *r, const struct json *node);
 int translate_max_tokens(struct translator *r, const struct json *node);

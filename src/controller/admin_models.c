@@ -31,8 +31,11 @@ static const char *phase_of(const struct managed_model *m)
 static const char *problem_of(const struct managed_model *m)
 {
     const char *problem = m->problem;
-    list_each(r, &m->replicas, struct managed_replica, link) if (!problem[0] && r->remote) problem =
-        remote_problem(r);
+    list_each(r, &m->replicas, struct managed_replica, link)
+    {
+        if (!problem[0] && r->remote)
+            problem = remote_problem(r);
+    }
     return problem;
 }
 

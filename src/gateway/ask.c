@@ -72,6 +72,17 @@ static bool scan(struct http_exchange *x, struct str body, struct json_span span
     return false;
 }
 
+/* What the name stands for, for this tenant and session. NULL: refused and answered. */
+static const struct table_entry *pick(struct worker *w, struct http_exchange *x, struct str name,
+                                      const struct flight_request *r)
+{
+    uint64_t key = r->session ? r->session : rng_u64(&w->rng);
+    const struct table_entry *entry = table_pick(w->table, name, r->tenant, key);
+    if (!entry) /* to a tenant that may not use it, it does not exist */
+        reply_unknown_model(x, name);
+    return entry;
+}
+
 /* The model that the body names; without a name, the only one there is (for /generate). */
 static const struct table_entry *find_target(struct worker *w, struct http_exchange *x,
                                              const struct flight_request *r, struct str raw_model,
@@ -85,11 +96,7 @@ static const struct table_entry *find_target(struct worker *w, struct http_excha
                       STR("The body must name a model: {\"model\": \"...\"}."));
         return NULL;
     }
-    uint64_t key = r->session ? r->session : rng_u64(&w->rng);
-    const struct table_entry *entry = table_pick(w->table, *ret_name, r->tenant, key);
-    if (!entry) /* to a tenant that may not use it, it does not exist */
-        reply_unknown_model(x, *ret_name);
-    return entry;
+    return pick(w, x, *ret_name, r);
 }
 
 static void estimate_tokens(size_t body_len, const struct json_span *spans,
@@ -225,10 +232,8 @@ static bool read_header(struct worker *w, struct http_exchange *x, struct str na
                         struct flight_request *r)
 {
     r->session = session_of(x, r->tenant->tenant, STR_NONE);
-    r->target = table_pick(w->table, name, r->tenant, r->session ? r->session : rng_u64(&w->rng));
+    r->target = pick(w, x, name, r);
     r->input_tokens = http_exchange_request(x)->body.len / BYTES_PER_TOKEN;
-    if (!r->target)
-        reply_unknown_model(x, name);
     return r->target && read_band(x, r->tenant, &r->band);
 }
 

@@ -37,8 +37,7 @@ static const struct table_entry *next_in_chain(struct flight *f)
 
 static bool rename_model(struct flight *f, struct str name)
 {
-    struct str body =
-        f->edited.max ? buf_str(&f->edited) : http_exchange_request(f->exchange)->body;
+    struct str body = flight_body(f);
     struct json_span model = {.key = STR("model")};
     struct body_edits edits = {.count = 0};
     struct buf quoted;

@@ -97,6 +97,12 @@ static inline int64_t flight_run(const struct flight_call *c)
     return c ? (int64_t)c->verdict.decision.replica : 0;
 }
 
+/* The body for a replica that begins at the beginning. */
+static inline struct str flight_body(const struct flight *f)
+{
+    return f->edited.max ? buf_str(&f->edited) : http_exchange_request(f->exchange)->body;
+}
+
 void flight_move(struct flight *f, enum flight_state to);
 
 /* flight.c: towards the client. */

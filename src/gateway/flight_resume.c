@@ -10,8 +10,7 @@ enum { RESUME_TEXT_MAX = 4 * 1024 * 1024 };
 /* The request as it was first sent, and how far it came. */
 static void write_body(struct flight *f)
 {
-    struct str body =
-        f->edited.max ? buf_str(&f->edited) : http_exchange_request(f->exchange)->body;
+    struct str body = flight_body(f);
     struct body_edits edits = {.count = 0};
     struct buf progress;
     buf_init(&progress, RESUME_TEXT_MAX);

@@ -267,13 +267,6 @@ static void on_done(void *ctx, int error)
         answer_whole(f);
 }
 
-static struct str body_of(const struct flight *f)
-{
-    return f->resumptions  ? buf_str(&f->resumed)
-           : f->edited.max ? buf_str(&f->edited)
-                           : http_exchange_request(f->exchange)->body;
-}
-
 void flight_dispatch(struct flight *f, struct verdict *v)
 {
     const struct http_request *r = http_exchange_request(f->exchange);
@@ -288,7 +281,7 @@ void flight_dispatch(struct flight *f, struct verdict *v)
         .target = f->upstream_path,
         .headers = headers,
         .header_count = upstream_headers(c, r, v->upstream, headers, traceparent),
-        .body = body_of(f),
+        .body = f->resumptions ? buf_str(&f->resumed) : flight_body(f),
         .connect_timeout = options->upstream_connect_timeout,
         .head_timeout = options->upstream_head_timeout,
         .idle_timeout = options->upstream_idle_timeout,

@@ -43,9 +43,10 @@ static void arm_timer(struct http_call *call)
         [CALL_BODY] = call->paused ? 0 : call->idle_timeout,
         [CALL_OVER] = 0,
     };
-    loop_timer_stop(&call->timer);
-    if (delays[call->state])
+    if (delays[call->state]) /* moves one that runs: cheaper than to stop it first */
         loop_timer_start(call->client->loop, &call->timer, delays[call->state]);
+    else
+        loop_timer_stop(&call->timer);
 }
 
 static void connect_call(struct http_call *call)

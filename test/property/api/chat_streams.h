@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "net/sse.h"
 #include "test.h"
 
 static uint64_t chance;
@@ -84,6 +85,24 @@ static inline bool is_well_formed(struct str out)
         }
     }
     return true;
+}
+
+/* As the gateway does it: bytes come in pieces, whole events are passed on. */
+static inline void pass_in_pieces(void (*pass)(void *stream, struct str events, struct buf *out),
+                                  void *stream, struct str bytes, struct buf *out)
+{
+    struct buf held;
+    buf_init(&held, bytes.len);
+    while (bytes.len) {
+        size_t piece = 1 + test_below(&chance, test_below(&chance, 2) ? 5 : 200);
+        buf_put(&held, str_sub(bytes, 0, piece));
+        bytes = str_sub(bytes, piece, bytes.len);
+        size_t whole = sse_whole_events(buf_str(&held), 0);
+        pass(stream, str_sub(buf_str(&held), 0, whole), out);
+        buf_drop_front(&held, whole);
+    }
+    pass(stream, buf_str(&held), out);
+    buf_fini(&held);
 }
 
 #endif

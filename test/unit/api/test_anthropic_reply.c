@@ -226,7 +226,7 @@ static void test_too_many_blocks(void **state)
             i);
         anthropic_stream_pass(&s, str_from(event), &out);
     }
-    assert_true(s.failed && s.index == ANTHROPIC_BLOCKS_MAX && !out.error);
+    assert_true(s.chat.failed && s.index == ANTHROPIC_BLOCKS_MAX && !out.error);
     buf_fini(&out);
 }
 

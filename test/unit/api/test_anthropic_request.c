@@ -1,40 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/anthropic_request.h"
 
-#include "test.h"
+#include "translating.h"
 
-enum { BUDGET = 1 << 20 };
+static int translate_messages(struct str body, struct arena *arena, struct buf *out,
+                              struct api_error *ret_error)
+{
+    return anthropic_to_openai(ANTHROPIC_MESSAGES, body, arena, out, ret_error);
+}
+
+static int translate_count(struct str body, struct arena *arena, struct buf *out,
+                           struct api_error *ret_error)
+{
+    return anthropic_to_openai(ANTHROPIC_COUNT, body, arena, out, ret_error);
+}
+
+static translating *codec(enum anthropic_kind kind)
+{
+    return kind == ANTHROPIC_COUNT ? translate_count : translate_messages;
+}
 
 static void expect(enum anthropic_kind kind, const char *body, const char *wanted)
 {
-    struct api_error error = {0};
-    struct arena arena;
-    struct buf out;
-    arena_init(&arena, BUDGET);
-    buf_init(&out, BUDGET);
-    if (anthropic_to_openai(kind, str_from(body), &arena, &out, &error))
-        fail_msg("%s\n  refused: %.*s", body, STR_ARG(error.message));
-    if (!str_eq(buf_str(&out), str_from(wanted)))
-        fail_msg("%s\n  gives  %.*s\n  wanted %s", body, STR_ARG(buf_str(&out)), wanted);
-    buf_fini(&out);
-    arena_fini(&arena);
+    expect_body(codec(kind), body, wanted);
 }
 
-/* The message that refuses it begins with the place. */
 static void expect_refusal(enum anthropic_kind kind, const char *body, const char *begin)
 {
-    struct api_error error = {0};
-    struct arena arena;
-    struct buf out;
-    arena_init(&arena, BUDGET);
-    buf_init(&out, BUDGET);
-    if (!anthropic_to_openai(kind, str_from(body), &arena, &out, &error))
-        fail_msg("%s\n  is not refused: %.*s", body, STR_ARG(buf_str(&out)));
-    assert_int_equal(error.status, 400);
-    if (!str_starts(error.message, str_from(begin)))
-        fail_msg("%s\n  says %.*s\n  wanted %s", body, STR_ARG(error.message), begin);
-    buf_fini(&out);
-    arena_fini(&arena);
+    expect_no_body(codec(kind), body, begin);
 }
 
 #define HEAD     "{\"model\":\"m\",\"max_tokens\":9,"

@@ -2,40 +2,16 @@
 #include "api/responses_request.h"
 
 #include "api/responses_reply.h"
-#include "test.h"
-
-enum { BUDGET = 1 << 20 };
+#include "translating.h"
 
 static void expect(const char *body, const char *wanted)
 {
-    struct api_error error = {0};
-    struct arena arena;
-    struct buf out;
-    arena_init(&arena, BUDGET);
-    buf_init(&out, BUDGET);
-    if (responses_to_chat(str_from(body), &arena, &out, &error))
-        fail_msg("%s\n  refused: %.*s", body, STR_ARG(error.message));
-    if (!str_eq(buf_str(&out), str_from(wanted)))
-        fail_msg("%s\n  gives  %.*s\n  wanted %s", body, STR_ARG(buf_str(&out)), wanted);
-    buf_fini(&out);
-    arena_fini(&arena);
+    expect_body(responses_to_chat, body, wanted);
 }
 
-/* The message that refuses it begins with the place. */
 static void expect_refusal(const char *body, const char *begin)
 {
-    struct api_error error = {0};
-    struct arena arena;
-    struct buf out;
-    arena_init(&arena, BUDGET);
-    buf_init(&out, BUDGET);
-    if (!responses_to_chat(str_from(body), &arena, &out, &error))
-        fail_msg("%s\n  is not refused: %.*s", body, STR_ARG(buf_str(&out)));
-    assert_int_equal(error.status, 400);
-    if (!str_starts(error.message, str_from(begin)))
-        fail_msg("%s\n  says %.*s\n  wanted %s", body, STR_ARG(error.message), begin);
-    buf_fini(&out);
-    arena_fini(&arena);
+    expect_no_body(responses_to_chat, body, begin);
 }
 
 #define IN(rest)      "{\"model\":\"m\",\"input\":" rest "}"
