@@ -36,6 +36,20 @@ struct upstream *upstream_new(struct str url, struct tls_client *tls, struct str
     return u;
 }
 
+/* In particular no end of a line. */
+const char *upstream_check_key(struct str key)
+{
+    for (size_t i = 0; i < key.len; i++)
+        if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
+            return "an API key is one word of printable ASCII";
+    return NULL;
+}
+
+struct str upstream_key(const struct upstream *u)
+{
+    return str_sub(u->authorization, SCHEME.len, u->authorization.len);
+}
+
 struct upstream *upstream_ref(struct upstream *u)
 {
     if (u)

@@ -26,6 +26,9 @@ struct upstream {
 
 /* With one reference. `url` is a valid one; tls is for those that begin with https://; key: empty: none. */
 struct upstream *upstream_new(struct str url, struct tls_client *tls, struct str key);
+/* NULL when a header can carry the key, else what is wrong with it. */
+const char *upstream_check_key(struct str key);
+struct str upstream_key(const struct upstream *u); /* borrow; empty: none */
 struct upstream *upstream_ref(struct upstream *u); /* NULL is fine, here and below */
 void upstream_unref(struct upstream *u);
 

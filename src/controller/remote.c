@@ -60,16 +60,12 @@ const char *remote_problem(const struct managed_replica *r)
 
 /* ---- key and authorities ---- */
 
-/* What a header can carry; in particular no end of a line. */
 static int check_key(struct str key, const char *where, struct err *err)
 {
+    const char *problem = upstream_check_key(key);
     if (key.len == 0)
         return err_set(err, ERR_INVALID, "%s has no API key", where);
-    for (size_t i = 0; i < key.len; i++)
-        if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
-            return err_set(err, ERR_INVALID, "%s: an API key is one word of printable ASCII",
-                           where);
-    return 0;
+    return problem ? err_set(err, ERR_INVALID, "%s: %s", where, problem) : 0;
 }
 
 static int read_key_file(const char *path, char text[KEY_MAX], struct str *ret_key, struct err *err)

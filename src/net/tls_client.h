@@ -18,6 +18,9 @@ enum { TLS_SERVER_NAME_MAX = 253, TLS_FAILURE_MAX = 160 };
 
 /* ca_file: the certificates of those who sign servers'; NULL: the system's. With one reference. */
 [[nodiscard]] int tls_client_new(const char *ca_file, struct tls_client **ret_tls, struct err *err);
+/* The same authorities in another process: their certificates in PEM; empty: the system's there. */
+[[nodiscard]] int tls_client_from_pem(struct str pem, struct tls_client **ret_tls, struct err *err);
+struct str tls_client_pem(const struct tls_client *t); /* borrow */
 struct tls_client *tls_client_ref(struct tls_client *t);
 void tls_client_unref(struct tls_client *t); /* NULL is fine */
 

@@ -247,6 +247,52 @@ static void test_no_authorities(void **state)
     assert_int_equal(tls_client_new(key_file, &none, &err), ERR_INVALID);
 }
 
+/* Another process trusts the same authorities by their certificates alone. */
+static void test_authorities_as_text(void **state)
+{
+    struct tls_client *copy, *none;
+    struct err err;
+    begin("DNS:engine.example", 3600);
+    assert_int_equal(tls_client_from_pem(tls_client_pem(trust), &copy, &err), 0);
+    assert_true(str_eq(tls_client_pem(copy), tls_client_pem(trust)));
+    tls_client_unref(trust);
+    request.tls = trust = copy;
+    serve(true);
+    ask("/x");
+    assert_int_equal(asked.error, 0);
+    fixture_finish(&f);
+    tls_server_free(f.tls);
+    certificate_make(certificate_file, key_file, "stranger", "DNS:engine.example", 3600);
+    serve(true);
+    assert_refused("self-signed certificate");
+
+    static const char broken[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const struct str wrong[] = {STR("x"), str_from(broken)};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(tls_client_from_pem(wrong[i], &none, &err), ERR_INVALID);
+}
+
+/* A file of authorities may hold a key by mistake: it is not handed on. */
+static void test_authorities_are_certificates_only(void **state)
+{
+    struct err err;
+    char line[256];
+    begin("DNS:engine.example", 3600);
+    struct str expected = tls_client_pem(trust);
+    FILE *from = fopen(key_file, "r"), *to = fopen(certificate_file, "a");
+    while (fgets(line, sizeof(line), from))
+        fputs(line, to);
+    fclose(from);
+    fclose(to);
+    struct tls_client *both;
+    assert_int_equal(tls_client_new(certificate_file, &both, &err), 0);
+    assert_true(expected.len && str_eq(tls_client_pem(both), expected));
+    tls_client_unref(both);
+    assert_int_equal(tls_client_from_pem(STR_NONE, &both, &err), 0); /* the system's */
+    assert_int_equal(tls_client_pem(both).len, 0);
+    tls_client_unref(both);
+}
+
 /* ---- an answer that ends with the connection ---- */
 
 static int listener;
@@ -318,6 +364,8 @@ int main(void)
         TEST(test_expired),
         TEST(test_a_server_without_tls),
         TEST(test_no_authorities),
+        TEST(test_authorities_as_text),
+        TEST(test_authorities_are_certificates_only),
         TEST(test_until_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
