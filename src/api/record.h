@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * C structs as JSON objects between the programs of Fairway, by one table for both directions.
+ *
+ * For programs, not for people (that is schema.h): a member that is not in the table is ignored, because who wrote it may be newer;
+ * one that is missing leaves what the struct has. Everything else that is not as it must be is an error that names the member's
+ * path. Integers are exact: those beyond 2^53, where many readers of JSON lose digits, are written as text; both are read.
+ *
+ * Ownership: a reader copies texts into its arena. Thread rule: none; state is in the arguments, tables are constant.
+ */
+#ifndef FAIRWAY_API_RECORD_H
+#define FAIRWAY_API_RECORD_H
+
+#include "base/json.h"
+
+enum record_type {
+    RECORD_TEXT,     /* struct str */
+    RECORD_BORROWED, /* struct str, of the tree: a secret has no further copy */
+    RECORD_UNSIGNED, /* of 2, 4 or 8 bytes */
+    RECORD_SIGNED,   /* int64_t */
+    RECORD_RATIO,    /* double, 0 or more */
+    RECORD_BOOL,
+    RECORD_WORD, /* an enumeration: the index into `words` */
+    RECORD_HEX,  /* an array of bytes, in hexadecimal */
+};
+
+struct record_field {
+    const char *name; /* NULL: the table's end */
+    enum record_type type;
+    size_t offset, size;
+    bool required;
+    uint64_t min, max;        /* RECORD_UNSIGNED; max 0: what its size holds */
+    const char *const *words; /* RECORD_WORD: NULL-terminated */
+};
+
+/* A field's offset and size. */
+#define RECORD_AT(type, member) \
+    .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
+
+/* Members of the object at hand. */
+void record_write(const struct record_field *fields, const void *object, struct json_writer *w);
+
+enum { RECORD_PATH_MAX = 160 };
+
+struct record_reader {
+    struct arena *arena; /* borrow */
+    struct err *err;     /* borrow; NULL is fine */
+    int error;           /* of the first problem: from then on nothing is read */
+    char path[RECORD_PATH_MAX];
+    size_t path_len;
+};
+
+void record_reader_init(struct record_reader *r, struct arena *a, struct err *err);
+
+/* A problem with a member of the value at hand; name NULL: with the value itself. */
+void record_fail(struct record_reader *r, const char *name, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+void record_read(struct record_reader *r, const struct record_field *fields,
+                 const struct json *node, void *object);
+/* The value at hand as a text, borrowed from the tree; empty after a problem. */
+struct str record_text(struct record_reader *r, const struct json *node);
+
+/* Hands a member, or every item of a list, to `read`, and the path with it. A missing one is none; no list is an empty one. */
+enum record_order { RECORD_FORWARD, RECORD_BACKWARD };
+typedef void record_item(struct record_reader *r, const struct json *node, void *owner);
+void record_inside(struct record_reader *r, const struct json *object, const char *name,
+                   record_item *read, void *owner);
+void record_each(struct record_reader *r, const struct json *object, const char *name,
+                 enum record_order order, record_item *read, void *owner);
+
+#endif
