@@ -70,6 +70,8 @@ static void test_the_text(void **state)
     routes_add_fallback(r, m, STR("small"));
     m->fairness = QUEUE_FIFO;
     m->hedge_ratio = 0.05;
+    m->revision = UINT64_C(1) << 53; /* the last that every reader has exactly */
+    m->created = -(INT64_C(1) << 53) - 1;
     struct routes_replica *replica = routes_add_replica(r, m, UINT64_MAX, STR("127.0.0.1"), 8000);
     replica->upstream = upstream_new(STR("http://gpu1/openai/v1"), NULL, STR("sk-1"));
     replica->draining = true;
@@ -77,9 +79,10 @@ static void test_the_text(void **state)
     assert_string_equal(
         text,
         "{\"version\":1,\"models\":[{\"name\":\"chat\",\"engineName\":\"chat\",\"expecting\":false,"
-        "\"revision\":0,\"resumes\":false,\"queueMaxLength\":0,\"queueMaxWaitNs\":0,"
+        "\"revision\":9007199254740992,\"resumes\":false,\"queueMaxLength\":0,\"queueMaxWaitNs\":0,"
         "\"fairness\":\"none\",\"policy\":\"\",\"weight\":0,\"hedgeRatio\":0.05,\"inputPrice\":0,"
-        "\"cachedInputPrice\":0,\"outputPrice\":0,\"created\":0,\"aliases\":[\"a\",\"b\"],"
+        "\"cachedInputPrice\":0,\"outputPrice\":0,\"created\":\"-9007199254740993\",\"aliases\":["
+        "\"a\",\"b\"],"
         "\"fallbacks\":[\"small\"],\"replicas\":[{\"id\":\"18446744073709551615\","
         "\"host\":\"127.0.0.1\",\"port\":8000,\"revision\":0,\"slots\":0,\"draining\":true,"
         "\"upstream\":{\"url\":\"http://gpu1/openai/v1\",\"key\":\"sk-1\"}}]}],"
