@@ -48,7 +48,7 @@ static void put_signed(struct json_writer *w, int64_t value)
 static void put_hex(struct json_writer *w, const unsigned char *bytes, size_t size)
 {
     struct buf text;
-    buf_init(&text, 2 * size);
+    buf_init(&text, 2 * size + 1); /* a zero behind it */
     for (size_t i = 0; i < size; i++)
         buf_printf(&text, "%02x", bytes[i]);
     json_str(w, buf_str(&text));

@@ -6,17 +6,18 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "api/names.h"
 #include "base/mem.h"
-#include "store/store_internal.h"
+#include "store/keys_internal.h"
 
-enum { KEY_BYTES = 32, HASH_SIZE = 32 };
+enum { KEY_BYTES = 32 };
 
 /* ---- hashing ---- */
 
 /* A context with the secret in it, from which every hash starts as a copy. */
-static EVP_MAC_CTX *new_hasher(const struct store *s)
+static EVP_MAC_CTX *new_hasher(const unsigned char secret[STORE_SECRET_SIZE])
 {
     char digest[] = "SHA256";
     const OSSL_PARAM params[] = {
@@ -27,16 +28,16 @@ static EVP_MAC_CTX *new_hasher(const struct store *s)
     CHECK(mac);
     EVP_MAC_CTX *hasher = EVP_MAC_CTX_new(mac);
     EVP_MAC_free(mac);
-    CHECK(hasher && EVP_MAC_init(hasher, s->secret, sizeof(s->secret), params) == 1);
+    CHECK(hasher && EVP_MAC_init(hasher, secret, STORE_SECRET_SIZE, params) == 1);
     return hasher;
 }
 
-static void hash_key(const EVP_MAC_CTX *hasher, struct str key, unsigned char hash[HASH_SIZE])
+static void hash_key(const EVP_MAC_CTX *hasher, struct str key, unsigned char hash[KEY_HASH_SIZE])
 {
     size_t size;
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(hasher);
     CHECK(ctx && EVP_MAC_update(ctx, (const unsigned char *)key.ptr, key.len) == 1);
-    CHECK(EVP_MAC_final(ctx, hash, &size, HASH_SIZE) == 1 && size == HASH_SIZE);
+    CHECK(EVP_MAC_final(ctx, hash, &size, KEY_HASH_SIZE) == 1 && size == KEY_HASH_SIZE);
     EVP_MAC_CTX_free(ctx);
 }
 
@@ -69,12 +70,12 @@ int keys_create(struct store *s, const struct key_info *wanted, char ret_key[KEY
                 struct err *err)
 {
     char key[KEY_TEXT_MAX];
-    unsigned char hash[HASH_SIZE];
+    unsigned char hash[KEY_HASH_SIZE];
     struct query q;
     if (check_label("key name", wanted->name, err) || check_label("tenant", wanted->tenant, err))
         return ERR_INVALID;
     make_key(key);
-    EVP_MAC_CTX *hasher = new_hasher(s);
+    EVP_MAC_CTX *hasher = new_hasher(s->secret);
     hash_key(hasher, str_from(key), hash);
     EVP_MAC_CTX_free(hasher);
     db_lock(s->db);
@@ -143,18 +144,6 @@ int keys_list(struct store *s, struct arena *a, struct key_info **ret_keys, size
 
 /* ---- the table ---- */
 
-struct entry {
-    unsigned char hash[HASH_SIZE];
-    struct key_info info;
-};
-
-struct key_table {
-    struct arena arena;
-    EVP_MAC_CTX *hasher;   /* own */
-    struct entry *entries; /* by hash */
-    size_t count;
-};
-
 /* The order in which entries are found reveals nothing: nobody can choose a hash without the
  * secret. Only the last comparison decides, and it takes the same time wherever they differ. */
 static uint64_t place_of(const unsigned char *hash)
@@ -165,37 +154,56 @@ static uint64_t place_of(const unsigned char *hash)
     return place;
 }
 
+struct key_table *key_table_new(void)
+{
+    struct key_table *t = NEW(struct key_table);
+    arena_init(&t->arena, KEY_TABLE_MAX);
+    return t;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(((const struct key_entry *)a)->hash, ((const struct key_entry *)b)->hash,
+                  KEY_HASH_SIZE);
+}
+
+void key_table_seal(struct key_table *t)
+{
+    if (t->count)
+        qsort(t->entries, t->count, sizeof(struct key_entry), compare_hashes);
+    t->hasher = new_hasher(t->secret);
+}
+
 int key_table_load(struct store *s, struct key_table **ret_table, struct err *err)
 {
-    enum { TABLE_MAX = 64 << 20 };
     struct query q;
     struct buf rows;
-    struct key_table *t = NEW(struct key_table);
-    arena_init(&t->arena, TABLE_MAX);
-    buf_init(&rows, TABLE_MAX);
-    t->hasher = new_hasher(s);
+    struct key_table *t = key_table_new();
+    buf_init(&rows, KEY_TABLE_MAX);
+    memcpy(t->secret, s->secret, sizeof(t->secret));
     db_lock(s->db);
-    query_begin(&q, s->db,
-                "SELECT " KEY_COLUMNS ", hash FROM keys WHERE length(hash) = 32 ORDER BY hash");
+    query_begin(&q, s->db, "SELECT " KEY_COLUMNS ", hash FROM keys WHERE length(hash) = 32");
     while (query_row(&q)) {
         struct str hash = query_str(&q, 4, &t->arena);
-        struct entry entry = {.info = read_info(&q, &t->arena)};
-        if (hash.len == HASH_SIZE)
-            memcpy(entry.hash, hash.ptr, HASH_SIZE);
+        struct key_entry entry = {.info = read_info(&q, &t->arena)};
+        if (hash.len == KEY_HASH_SIZE)
+            memcpy(entry.hash, hash.ptr, KEY_HASH_SIZE);
         buf_put(&rows, (struct str){(const char *)&entry, sizeof(entry)});
     }
     int error = query_end(&q, err);
     db_unlock(s->db);
-    t->count = rows.len / sizeof(struct entry);
+    t->count = rows.len / sizeof(struct key_entry);
     t->entries = query_rows(&rows, &t->arena);
     if (!error && !t->entries)
         error = err_set(err, ERR_NO_MEMORY, "the keys need too much memory");
     buf_fini(&rows);
-    if (error)
+    if (error) {
         key_table_free(t);
-    else
-        *ret_table = t;
-    return error;
+        return error;
+    }
+    key_table_seal(t);
+    *ret_table = t;
+    return 0;
 }
 
 void key_table_free(struct key_table *t)
@@ -203,6 +211,7 @@ void key_table_free(struct key_table *t)
     if (!t)
         return;
     EVP_MAC_CTX_free(t->hasher);
+    OPENSSL_cleanse(t->secret, sizeof(t->secret));
     arena_fini(&t->arena);
     mem_free(t);
 }
@@ -220,7 +229,7 @@ const struct key_info *key_table_at(const struct key_table *t, size_t i)
 
 const struct key_info *key_table_find(const struct key_table *t, struct str key)
 {
-    unsigned char hash[HASH_SIZE];
+    unsigned char hash[KEY_HASH_SIZE];
     hash_key(t->hasher, key, hash);
     size_t low = 0, high = t->count;
     while (low < high) {
@@ -231,7 +240,7 @@ const struct key_info *key_table_find(const struct key_table *t, struct str key)
             high = middle;
     }
     for (; low < t->count && place_of(t->entries[low].hash) == place_of(hash); low++) {
-        if (CRYPTO_memcmp(t->entries[low].hash, hash, HASH_SIZE) == 0)
+        if (CRYPTO_memcmp(t->entries[low].hash, hash, KEY_HASH_SIZE) == 0)
             return &t->entries[low].info;
     }
     return NULL;
