@@ -243,16 +243,16 @@ static void read_authorities(struct record_reader *json, const struct json *node
 {
     struct reading *r = reading_of(json);
     struct str pem = record_text(json, node);
+    struct tls_client *client = find_client(r->former, pem);
     struct err err;
     if (json->error)
         return;
-    struct tls_client *client = find_client(r->former, pem);
-    if (client)
+    if (client) {
         tls_client_ref(client);
-    else if (tls_client_from_pem(pem, &client, &err))
+    } else if (tls_client_from_pem(pem, &client, &err)) {
         record_fail(json, NULL, "%s", err.message);
-    if (json->error)
         return;
+    }
     r->clients = mem_resize(r->clients, (r->client_count + 1) * sizeof(struct tls_client *));
     r->clients[r->client_count++] = client;
 }
