@@ -169,7 +169,7 @@ static int compare_hashes(const void *a, const void *b)
 
 void key_table_seal(struct key_table *t)
 {
-    if (t->count)
+    if (t->entries)
         qsort(t->entries, t->count, sizeof(struct key_entry), compare_hashes);
     t->hasher = new_hasher(t->secret);
 }
