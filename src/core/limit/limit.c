@@ -105,6 +105,8 @@ static struct gauge gauge_of(const struct limit_account *a, const struct limit_r
                              const struct limit_want *want, enum limit_kind kind, nsec wall)
 {
     const struct limit_usage *u = &a->usage;
+    uint64_t held_tokens = add(a->own.held_tokens, a->others.held_tokens);
+    uint64_t held_cost = add(a->own.held_cost, a->others.held_cost);
     nsec day_ends = calendar_day_start(u->day + 1), month_ends = calendar_month_start(u->month + 1);
     switch (kind) {
     case LIMIT_REQUESTS_PER_MINUTE:
@@ -112,15 +114,15 @@ static struct gauge gauge_of(const struct limit_account *a, const struct limit_r
     case LIMIT_TOKENS_PER_MINUTE:
         return bucket_gauge(rules->tokens_per_minute, a->tokens, want->tokens);
     case LIMIT_CONCURRENCY:
-        return concurrency_gauge(rules->concurrency, a->running);
+        return concurrency_gauge(rules->concurrency, add(a->own.running, a->others.running));
     case LIMIT_TOKENS_PER_DAY:
-        return window_gauge(rules->tokens_per_day, u->day_tokens, a->held_tokens, want->tokens,
+        return window_gauge(rules->tokens_per_day, u->day_tokens, held_tokens, want->tokens,
                             day_ends - wall);
     case LIMIT_BUDGET_PER_DAY:
-        return window_gauge(rules->budget_per_day, u->day_spend, a->held_cost, want->cost,
+        return window_gauge(rules->budget_per_day, u->day_spend, held_cost, want->cost,
                             day_ends - wall);
     default:
-        return window_gauge(rules->budget_per_month, u->month_spend, a->held_cost, want->cost,
+        return window_gauge(rules->budget_per_month, u->month_spend, held_cost, want->cost,
                             month_ends - wall);
     }
 }
@@ -146,6 +148,31 @@ static bool refused(const struct limit_account *a, const struct limit_rules *rul
 
 /* ---- holds ---- */
 
+/* What has drained meanwhile cannot come back: the bucket is full at most. */
+static unsigned __int128 given_back(unsigned __int128 used, uint64_t n)
+{
+    unsigned __int128 back = (unsigned __int128)n * UNITS;
+    return back < used ? used - back : 0;
+}
+
+/* Below 0 it is given back. */
+static unsigned __int128 charged(unsigned __int128 used, int64_t n)
+{
+    return n < 0 ? given_back(used, -(uint64_t)n) : used + (unsigned __int128)n * UNITS;
+}
+
+static void charge_requests(struct limit_account *a, int64_t n)
+{
+    a->requests = charged(a->requests, n);
+    a->own.requests += (uint64_t)n;
+}
+
+static void charge_tokens(struct limit_account *a, int64_t n)
+{
+    a->tokens = charged(a->tokens, n);
+    a->own.tokens += (uint64_t)n;
+}
+
 int limit_reserve(struct limit_account *a, const struct limit_rules *rules,
                   const struct limit_want *want, struct limit_time now, struct limit_hold *ret_hold,
                   struct limit_refusal *ret_refusal)
@@ -154,30 +181,24 @@ int limit_reserve(struct limit_account *a, const struct limit_rules *rules,
     advance(a, rules, now);
     if (refused(a, rules, &cut, now.wall, ret_refusal))
         return ERR_FULL;
-    a->requests += UNITS;
-    a->tokens += (unsigned __int128)cut.tokens * UNITS;
-    a->running++;
-    a->held_tokens += cut.tokens;
-    a->held_cost += cut.cost;
+    charge_requests(a, 1);
+    charge_tokens(a, (int64_t)cut.tokens);
+    a->own.running++;
+    a->own.held_tokens += cut.tokens;
+    a->own.held_cost += cut.cost;
     *ret_hold = (struct limit_hold){.tokens = cut.tokens, .cost = cut.cost, .open = true};
     return 0;
 }
 
-/* What has drained meanwhile cannot come back: the bucket is full at most. */
-static unsigned __int128 given_back(unsigned __int128 used, uint64_t n)
-{
-    unsigned __int128 back = (unsigned __int128)n * UNITS;
-    return back < used ? used - back : 0;
-}
-
 static void close_hold(struct limit_account *a, struct limit_hold *hold)
 {
-    CHECK(hold->open && a->running > 0);
-    CHECK(a->held_tokens >= hold->tokens && a->held_cost >= hold->cost);
+    struct limit_charge *own = &a->own;
+    CHECK(hold->open && own->running > 0);
+    CHECK(own->held_tokens >= hold->tokens && own->held_cost >= hold->cost);
     hold->open = false;
-    a->running--;
-    a->held_tokens -= hold->tokens;
-    a->held_cost -= hold->cost;
+    own->running--;
+    own->held_tokens -= hold->tokens;
+    own->held_cost -= hold->cost;
 }
 
 void limit_settle(struct limit_account *a, const struct limit_rules *rules, struct limit_hold *hold,
@@ -186,10 +207,7 @@ void limit_settle(struct limit_account *a, const struct limit_rules *rules, stru
     uint64_t real = amount(tokens);
     advance(a, rules, now);
     close_hold(a, hold);
-    if (real >= hold->tokens)
-        a->tokens += (unsigned __int128)(real - hold->tokens) * UNITS;
-    else
-        a->tokens = given_back(a->tokens, hold->tokens - real);
+    charge_tokens(a, (int64_t)(real - hold->tokens));
     a->usage.day_tokens = add(a->usage.day_tokens, real);
     a->usage.day_spend = add(a->usage.day_spend, amount(cost));
     a->usage.month_spend = add(a->usage.month_spend, amount(cost));
@@ -200,9 +218,9 @@ void limit_release(struct limit_account *a, const struct limit_rules *rules,
 {
     advance(a, rules, now);
     close_hold(a, hold);
-    a->tokens = given_back(a->tokens, hold->tokens);
+    charge_tokens(a, -(int64_t)hold->tokens);
     if (refused_later)
-        a->requests = given_back(a->requests, 1);
+        charge_requests(a, -1);
 }
 
 /* ---- reports ---- */
@@ -253,6 +271,41 @@ void limit_add_usage(struct limit_account *a, const struct limit_usage *usage,
     }
     if (usage->month == a->usage.month)
         a->usage.month_spend = add(a->usage.month_spend, usage->month_spend);
+}
+
+/* ---- several gateways ---- */
+
+void limit_set_others(struct limit_account *a, const struct limit_rules *rules,
+                      const struct limit_charge *others, struct limit_time now)
+{
+    advance(a, rules, now);
+    a->requests = charged(a->requests, (int64_t)(others->requests - a->others.requests));
+    a->tokens = charged(a->tokens, (int64_t)(others->tokens - a->others.tokens));
+    a->others = *others;
+}
+
+void limit_join(struct limit_account *a, const struct limit_rules *rules, uint64_t requests,
+                uint64_t tokens, struct limit_time now)
+{
+    advance(a, rules, now);
+    a->requests = MAX(a->requests, (unsigned __int128)amount(requests) * UNITS);
+    a->tokens = MAX(a->tokens, (unsigned __int128)amount(tokens) * UNITS);
+    a->others = (struct limit_charge){0};
+}
+
+static uint64_t whole(unsigned __int128 used)
+{
+    unsigned __int128 n = (used + UNITS - 1) / UNITS;
+    return n < UINT64_MAX ? (uint64_t)n : UINT64_MAX;
+}
+
+void limit_level(const struct limit_account *a, const struct limit_rules *rules,
+                 struct limit_time now, uint64_t *ret_requests, uint64_t *ret_tokens)
+{
+    struct limit_account then = *a;
+    advance(&then, rules, now);
+    *ret_requests = whole(then.requests);
+    *ret_tokens = whole(then.tokens);
 }
 
 const char *limit_text(enum limit_kind kind)

@@ -79,12 +79,20 @@ struct limit_usage {
     uint64_t day_tokens, day_spend, month_spend; /* settled */
 };
 
+/* What one gateway has charged to an account. */
+struct limit_charge {
+    uint64_t requests,
+        tokens;       /* to the minutes, less what was given back: totals, which may wrap */
+    uint64_t running; /* open holds; below: their sums */
+    uint64_t held_tokens, held_cost;
+};
+
 struct limit_account {
     nsec seen; /* steady: the buckets stand as of then */
     /* A unit drains from a bucket in 1 ns for each in a minute of its limit. */
     unsigned __int128 requests, tokens;
-    uint64_t running; /* open holds; below: their sums */
-    uint64_t held_tokens, held_cost;
+    struct limit_charge own;    /* by the holds of this account */
+    struct limit_charge others; /* elsewhere, as last told */
     struct limit_usage usage;
 };
 
@@ -126,6 +134,22 @@ void limit_restore(struct limit_account *a, const struct limit_usage *usage, str
 /* What was used elsewhere counts here too, in the windows that are not over. */
 void limit_add_usage(struct limit_account *a, const struct limit_usage *usage,
                      struct limit_time now);
+
+/*
+ * The same limits at several gateways, each with an account of its own (core/share): what the others charge counts here from
+ * the moment that it is told. So much may be over a limit, and no more, as the others admit before they have told it; it is
+ * counted then as every debt.
+ */
+
+/* The present sum of the others: what was added to its totals since it was last told is charged now. */
+void limit_set_others(struct limit_account *a, const struct limit_rules *rules,
+                      const struct limit_charge *others, struct limit_time now);
+/* Others are told of from now on, their totals from 0 on. Minutes are used at least so much: whole requests and tokens. */
+void limit_join(struct limit_account *a, const struct limit_rules *rules, uint64_t requests,
+                uint64_t tokens, struct limit_time now);
+/* How much of the minutes is used now: whole requests and tokens, rounded up. */
+void limit_level(const struct limit_account *a, const struct limit_rules *rules,
+                 struct limit_time now, uint64_t *ret_requests, uint64_t *ret_tokens);
 
 const char *limit_text(enum limit_kind kind);
 

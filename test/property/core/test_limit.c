@@ -169,8 +169,8 @@ static void check_books(struct world *w)
     TRUE_OF(u.day_tokens == settled(w, LIMIT_TOKENS_PER_DAY));
     TRUE_OF(u.day_spend == settled(w, LIMIT_BUDGET_PER_DAY));
     TRUE_OF(u.month_spend == settled(w, LIMIT_BUDGET_PER_MONTH));
-    TRUE_OF(w->account.held_tokens == h.tokens && w->account.held_cost == h.cost);
-    TRUE_OF(w->account.running == running(w));
+    TRUE_OF(w->account.own.held_tokens == h.tokens && w->account.own.held_cost == h.cost);
+    TRUE_OF(w->account.own.running == running(w));
 }
 
 /* ---- what happens ---- */
@@ -300,7 +300,7 @@ static void run_history(uint64_t seed)
     for (int i = 0; i < HOLDS; i++)
         if (w->holds[i].open)
             limit_release(&w->account, &w->rules, &w->holds[i], true, w->now);
-    TRUE_OF(w->account.running + w->account.held_tokens + w->account.held_cost == 0);
+    TRUE_OF(w->account.own.running + w->account.own.held_tokens + w->account.own.held_cost == 0);
 }
 
 static void test_the_books_balance(void **state)

@@ -43,8 +43,8 @@ static void refuse(const struct limit_rules *rules, uint64_t tokens, uint64_t co
     assert_int_equal(refusal.kind, kind);
     assert_int_equal(refusal.retry_after, retry_after);
     assert_false(hold.open);
-    assert_int_equal(account.running, before.running);
-    assert_int_equal(account.held_tokens, before.held_tokens);
+    assert_int_equal(account.own.running, before.own.running);
+    assert_int_equal(account.own.held_tokens, before.own.held_tokens);
 }
 
 static void test_requests_per_minute_drain_evenly(void **state)
@@ -189,7 +189,7 @@ static void test_a_wall_clock_that_steps_back(void **state)
     reserve(&rules, 40, 0);
     struct limit_usage usage = {
         .day = account.usage.day + 400, .month = account.usage.month + 13, .day_tokens = 70};
-    account.held_tokens = 0;
+    account.own.held_tokens = 0;
     account.usage = usage; /* as if the clock had been a year ahead */
     refuse(&rules, 50, 0, LIMIT_TOKENS_PER_DAY, SEC(10));
     assert_int_equal(limit_usage(&account, now).day, calendar_day(now.wall));
