@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/routes_json.h"
 
-#include "api/record.h"
+#include "api/wire.h"
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -15,56 +15,56 @@ static const char *const fairness_words[] = {[QUEUE_FAIR_TOKENS] = "tokens",
                                              [QUEUE_FIFO] = "none",
                                              NULL};
 
-#define AT(member) RECORD_AT(struct routes, member)
-static const struct record_field routes_fields[] = {
-    {"version", RECORD_UNSIGNED, AT(version), .required = true},
+#define AT(member) WIRE_AT(struct routes, member)
+static const struct wire_field routes_fields[] = {
+    {"version", WIRE_UNSIGNED, AT(version), .required = true},
     {.name = NULL},
 };
 #undef AT
 
-#define AT(member) RECORD_AT(struct routes_model, member)
-static const struct record_field model_fields[] = {
-    {"name", RECORD_TEXT, AT(name), .required = true},
-    {"engineName", RECORD_TEXT, AT(engine_name)},
-    {"expecting", RECORD_BOOL, AT(expecting)},
-    {"revision", RECORD_UNSIGNED, AT(revision)},
-    {"resumes", RECORD_BOOL, AT(resumes)},
-    {"queueMaxLength", RECORD_UNSIGNED, AT(queue_max_length)},
-    {"queueMaxWaitNs", RECORD_UNSIGNED, AT(queue_max_wait), .max = INT64_MAX},
-    {"fairness", RECORD_WORD, AT(fairness), .words = fairness_words},
-    {"policy", RECORD_TEXT, AT(policy)},
-    {"weight", RECORD_UNSIGNED, AT(weight)},
-    {"hedgeRatio", RECORD_RATIO, AT(hedge_ratio)},
-    {"inputPrice", RECORD_UNSIGNED, AT(price.input)},
-    {"cachedInputPrice", RECORD_UNSIGNED, AT(price.cached_input)},
-    {"outputPrice", RECORD_UNSIGNED, AT(price.output)},
-    {"created", RECORD_SIGNED, AT(created)},
+#define AT(member) WIRE_AT(struct routes_model, member)
+static const struct wire_field model_fields[] = {
+    {"name", WIRE_TEXT, AT(name), .required = true},
+    {"engineName", WIRE_TEXT, AT(engine_name)},
+    {"expecting", WIRE_BOOL, AT(expecting)},
+    {"revision", WIRE_UNSIGNED, AT(revision)},
+    {"resumes", WIRE_BOOL, AT(resumes)},
+    {"queueMaxLength", WIRE_UNSIGNED, AT(queue_max_length)},
+    {"queueMaxWaitNs", WIRE_UNSIGNED, AT(queue_max_wait), .max = INT64_MAX},
+    {"fairness", WIRE_WORD, AT(fairness), .words = fairness_words},
+    {"policy", WIRE_TEXT, AT(policy)},
+    {"weight", WIRE_UNSIGNED, AT(weight)},
+    {"hedgeRatio", WIRE_RATIO, AT(hedge_ratio)},
+    {"inputPrice", WIRE_UNSIGNED, AT(price.input)},
+    {"cachedInputPrice", WIRE_UNSIGNED, AT(price.cached_input)},
+    {"outputPrice", WIRE_UNSIGNED, AT(price.output)},
+    {"created", WIRE_SIGNED, AT(created)},
     {.name = NULL},
 };
 #undef AT
 
-#define AT(member) RECORD_AT(struct routes_replica, member)
-static const struct record_field replica_fields[] = {
-    {"id", RECORD_UNSIGNED, AT(id), .required = true, .min = 1},
-    {"host", RECORD_TEXT, AT(host), .required = true},
-    {"port", RECORD_UNSIGNED, AT(port), .required = true, .min = 1},
-    {"revision", RECORD_UNSIGNED, AT(revision)},
-    {"slots", RECORD_UNSIGNED, AT(slots)},
-    {"draining", RECORD_BOOL, AT(draining)},
+#define AT(member) WIRE_AT(struct routes_replica, member)
+static const struct wire_field replica_fields[] = {
+    {"id", WIRE_UNSIGNED, AT(id), .required = true, .min = 1},
+    {"host", WIRE_TEXT, AT(host), .required = true},
+    {"port", WIRE_UNSIGNED, AT(port), .required = true, .min = 1},
+    {"revision", WIRE_UNSIGNED, AT(revision)},
+    {"slots", WIRE_UNSIGNED, AT(slots)},
+    {"draining", WIRE_BOOL, AT(draining)},
     {.name = NULL},
 };
 #undef AT
 
-#define AT(member) RECORD_AT(struct routes_tenant, member)
-#define LIMIT(name, member)                                              \
-    {                                                                    \
-        name, RECORD_UNSIGNED, AT(limits.member), .max = LIMIT_VALUE_MAX \
+#define AT(member) WIRE_AT(struct routes_tenant, member)
+#define LIMIT(name, member)                                            \
+    {                                                                  \
+        name, WIRE_UNSIGNED, AT(limits.member), .max = LIMIT_VALUE_MAX \
     }
-static const struct record_field tenant_fields[] = {
-    {"name", RECORD_TEXT, AT(name), .required = true},
-    {"weight", RECORD_UNSIGNED, AT(weight), .min = 1, .max = QUEUE_WEIGHT_MAX},
-    {"priority", RECORD_WORD, AT(priority), .words = band_words},
-    {"queueLength", RECORD_UNSIGNED, AT(queue_length)},
+static const struct wire_field tenant_fields[] = {
+    {"name", WIRE_TEXT, AT(name), .required = true},
+    {"weight", WIRE_UNSIGNED, AT(weight), .min = 1, .max = QUEUE_WEIGHT_MAX},
+    {"priority", WIRE_WORD, AT(priority), .words = band_words},
+    {"queueLength", WIRE_UNSIGNED, AT(queue_length)},
     LIMIT("requestsPerMinute", requests_per_minute),
     LIMIT("tokensPerMinute", tokens_per_minute),
     LIMIT("concurrency", concurrency),
@@ -76,14 +76,14 @@ static const struct record_field tenant_fields[] = {
 #undef LIMIT
 #undef AT
 
-#define AT(member) RECORD_AT(struct routes_used, member)
-static const struct record_field used_fields[] = {
-    {"tenant", RECORD_TEXT, AT(tenant), .required = true},
-    {"day", RECORD_SIGNED, AT(usage.day)},
-    {"month", RECORD_SIGNED, AT(usage.month)},
-    {"dayTokens", RECORD_UNSIGNED, AT(usage.day_tokens)},
-    {"daySpend", RECORD_UNSIGNED, AT(usage.day_spend)},
-    {"monthSpend", RECORD_UNSIGNED, AT(usage.month_spend)},
+#define AT(member) WIRE_AT(struct routes_used, member)
+static const struct wire_field used_fields[] = {
+    {"tenant", WIRE_TEXT, AT(tenant), .required = true},
+    {"day", WIRE_SIGNED, AT(usage.day)},
+    {"month", WIRE_SIGNED, AT(usage.month)},
+    {"dayTokens", WIRE_UNSIGNED, AT(usage.day_tokens)},
+    {"daySpend", WIRE_UNSIGNED, AT(usage.day_spend)},
+    {"monthSpend", WIRE_UNSIGNED, AT(usage.month_spend)},
     {.name = NULL},
 };
 #undef AT
@@ -94,10 +94,10 @@ struct parts {
     size_t authorities; /* a place in the snapshot's list; of https:// only */
 };
 
-static const struct record_field parts_fields[] = {
-    {"url", RECORD_BORROWED, RECORD_AT(struct parts, url), .required = true},
-    {"key", RECORD_BORROWED, RECORD_AT(struct parts, key)},
-    {"authorities", RECORD_UNSIGNED, RECORD_AT(struct parts, authorities)},
+static const struct wire_field parts_fields[] = {
+    {"url", WIRE_BORROWED, WIRE_AT(struct parts, url), .required = true},
+    {"key", WIRE_BORROWED, WIRE_AT(struct parts, key)},
+    {"authorities", WIRE_UNSIGNED, WIRE_AT(struct parts, authorities)},
     {.name = NULL},
 };
 
@@ -142,7 +142,7 @@ static void write_replica(const struct routes_replica *r, struct authorities *a,
                           struct json_writer *w)
 {
     json_object(w);
-    record_write(replica_fields, r, w);
+    wire_write(replica_fields, r, w);
     if (r->upstream) {
         json_key(w, STR("upstream"));
         write_upstream(r->upstream, a, w);
@@ -153,7 +153,7 @@ static void write_replica(const struct routes_replica *r, struct authorities *a,
 static void write_model(const struct routes_model *m, struct authorities *a, struct json_writer *w)
 {
     json_object(w);
-    record_write(model_fields, m, w);
+    wire_write(model_fields, m, w);
     write_names("aliases", m->aliases, w);
     write_names("fallbacks", m->fallbacks, w);
     json_key(w, STR("replicas"));
@@ -186,7 +186,7 @@ static void write_tenants(const struct routes *r, struct json_writer *w)
     json_array(w);
     for (const struct routes_tenant *t = r->tenants; t; t = t->next) {
         json_object(w);
-        record_write(tenant_fields, t, w);
+        wire_write(tenant_fields, t, w);
         write_names("models", t->models, w);
         json_end(w);
     }
@@ -199,7 +199,7 @@ static void write_used(const struct routes *r, struct json_writer *w)
     json_array(w);
     for (const struct routes_used *u = r->used; u; u = u->next) {
         json_object(w);
-        record_write(used_fields, u, w);
+        wire_write(used_fields, u, w);
         json_end(w);
     }
     json_end(w);
@@ -208,7 +208,7 @@ static void write_used(const struct routes *r, struct json_writer *w)
 void routes_write_json(const struct routes *r, struct json_writer *w)
 {
     json_object(w);
-    record_write(routes_fields, r, w);
+    wire_write(routes_fields, r, w);
     write_models(r, w);
     write_tenants(r, w);
     write_used(r, w);
@@ -218,14 +218,14 @@ void routes_write_json(const struct routes *r, struct json_writer *w)
 /* ---- reading ---- */
 
 struct reading {
-    struct record_reader json;
+    struct wire_reader json;
     struct routes *routes;       /* own, in the making */
     const struct routes *former; /* borrow; may be NULL */
     struct tls_client **clients; /* own, refs: one for each of the authorities */
     size_t client_count;
 };
 
-static struct reading *reading_of(struct record_reader *r)
+static struct reading *reading_of(struct wire_reader *r)
 {
     return container_of(r, struct reading, json);
 }
@@ -239,10 +239,10 @@ static struct tls_client *find_client(const struct routes *former, struct str pe
     return NULL;
 }
 
-static void read_authorities(struct record_reader *json, const struct json *node, void *owner)
+static void read_authorities(struct wire_reader *json, const struct json *node, void *owner)
 {
     struct reading *r = reading_of(json);
-    struct str pem = record_text(json, node);
+    struct str pem = wire_text(json, node);
     struct tls_client *client = find_client(r->former, pem);
     struct err err;
     if (json->error)
@@ -250,56 +250,56 @@ static void read_authorities(struct record_reader *json, const struct json *node
     if (client) {
         tls_client_ref(client);
     } else if (tls_client_from_pem(pem, &client, &err)) {
-        record_fail(json, NULL, "%s", err.message);
+        wire_fail(json, NULL, "%s", err.message);
         return;
     }
     r->clients = mem_resize(r->clients, (r->client_count + 1) * sizeof(struct tls_client *));
     r->clients[r->client_count++] = client;
 }
 
-static void read_upstream(struct record_reader *json, const struct json *node, void *owner)
+static void read_upstream(struct wire_reader *json, const struct json *node, void *owner)
 {
     struct reading *r = reading_of(json);
     struct routes_replica *replica = owner;
     struct parts parts = {.authorities = SIZE_MAX};
     struct url url;
-    record_read(json, parts_fields, node, &parts);
+    wire_read(json, parts_fields, node, &parts);
     if (json->error)
         return;
     const char *problem = upstream_check_key(parts.key);
     if (url_parse(parts.url, &url))
-        record_fail(json, "url", "must be an http:// or https:// URL");
+        wire_fail(json, "url", "must be an http:// or https:// URL");
     else if (problem)
-        record_fail(json, "key", "%s", problem);
+        wire_fail(json, "key", "%s", problem);
     else if (url.tls && parts.authorities >= r->client_count)
-        record_fail(json, "authorities", "must be a place in the snapshot's list of %zu",
-                    r->client_count);
+        wire_fail(json, "authorities", "must be a place in the snapshot's list of %zu",
+                  r->client_count);
     else
         replica->upstream =
             upstream_new(parts.url, url.tls ? r->clients[parts.authorities] : NULL, parts.key);
 }
 
-static void read_replica(struct record_reader *json, const struct json *node, void *owner)
+static void read_replica(struct wire_reader *json, const struct json *node, void *owner)
 {
     struct routes *routes = reading_of(json)->routes;
     struct routes_replica *replica = routes_add_replica(routes, owner, 0, STR_NONE, 0);
-    record_read(json, replica_fields, node, replica);
-    record_inside(json, node, "upstream", read_upstream, replica);
+    wire_read(json, replica_fields, node, replica);
+    wire_inside(json, node, "upstream", read_upstream, replica);
 }
 
-static void read_alias(struct record_reader *json, const struct json *node, void *owner)
+static void read_alias(struct wire_reader *json, const struct json *node, void *owner)
 {
-    routes_add_alias(reading_of(json)->routes, owner, record_text(json, node));
+    routes_add_alias(reading_of(json)->routes, owner, wire_text(json, node));
 }
 
-static void read_fallback(struct record_reader *json, const struct json *node, void *owner)
+static void read_fallback(struct wire_reader *json, const struct json *node, void *owner)
 {
-    routes_add_fallback(reading_of(json)->routes, owner, record_text(json, node));
+    routes_add_fallback(reading_of(json)->routes, owner, wire_text(json, node));
 }
 
-static void read_allowed(struct record_reader *json, const struct json *node, void *owner)
+static void read_allowed(struct wire_reader *json, const struct json *node, void *owner)
 {
-    routes_allow_model(reading_of(json)->routes, owner, record_text(json, node));
+    routes_allow_model(reading_of(json)->routes, owner, wire_text(json, node));
 }
 
 static bool is_known(const struct routes *routes, const struct routes_model *model)
@@ -311,45 +311,45 @@ static bool is_known(const struct routes *routes, const struct routes_model *mod
 }
 
 /* Lists to whose front routes.h adds are read from their end: so they keep their order. */
-static void read_model(struct record_reader *json, const struct json *node, void *owner)
+static void read_model(struct wire_reader *json, const struct json *node, void *owner)
 {
     struct routes *routes = reading_of(json)->routes;
     struct routes_model *model = routes_add_model(routes, STR_NONE);
-    record_read(json, model_fields, node, model);
+    wire_read(json, model_fields, node, model);
     if (is_known(routes, model))
-        record_fail(json, "name", "is that of another model too");
+        wire_fail(json, "name", "is that of another model too");
     if (!json_get(node, STR("engineName")))
         model->engine_name = model->name;
-    record_each(json, node, "aliases", RECORD_BACKWARD, read_alias, model);
-    record_each(json, node, "fallbacks", RECORD_FORWARD, read_fallback, model);
-    record_each(json, node, "replicas", RECORD_BACKWARD, read_replica, model);
+    wire_each(json, node, "aliases", WIRE_BACKWARD, read_alias, model);
+    wire_each(json, node, "fallbacks", WIRE_FORWARD, read_fallback, model);
+    wire_each(json, node, "replicas", WIRE_BACKWARD, read_replica, model);
 }
 
-static void read_tenant(struct record_reader *json, const struct json *node, void *owner)
+static void read_tenant(struct wire_reader *json, const struct json *node, void *owner)
 {
     struct routes_tenant *tenant = routes_add_tenant(reading_of(json)->routes, STR_NONE);
-    record_read(json, tenant_fields, node, tenant);
-    record_each(json, node, "models", RECORD_BACKWARD, read_allowed, tenant);
+    wire_read(json, tenant_fields, node, tenant);
+    wire_each(json, node, "models", WIRE_BACKWARD, read_allowed, tenant);
 }
 
-static void read_used(struct record_reader *json, const struct json *node, void *owner)
+static void read_used(struct wire_reader *json, const struct json *node, void *owner)
 {
     struct routes *routes = reading_of(json)->routes;
     routes_add_used(routes, STR_NONE, &(struct limit_usage){0});
-    record_read(json, used_fields, node, routes->used); /* where it was added */
+    wire_read(json, used_fields, node, routes->used); /* where it was added */
 }
 
 int routes_read_json(const struct json *object, const struct routes *former,
                      struct routes **ret_routes, struct err *err)
 {
     struct reading r = {.routes = routes_new(0), .former = former};
-    struct record_reader *json = &r.json;
-    record_reader_init(json, &r.routes->arena, err);
-    record_read(json, routes_fields, object, r.routes);
-    record_each(json, object, "authorities", RECORD_FORWARD, read_authorities, NULL);
-    record_each(json, object, "models", RECORD_FORWARD, read_model, NULL);
-    record_each(json, object, "tenants", RECORD_BACKWARD, read_tenant, NULL);
-    record_each(json, object, "used", RECORD_BACKWARD, read_used, NULL);
+    struct wire_reader *json = &r.json;
+    wire_reader_init(json, &r.routes->arena, err);
+    wire_read(json, routes_fields, object, r.routes);
+    wire_each(json, object, "authorities", WIRE_FORWARD, read_authorities, NULL);
+    wire_each(json, object, "models", WIRE_FORWARD, read_model, NULL);
+    wire_each(json, object, "tenants", WIRE_BACKWARD, read_tenant, NULL);
+    wire_each(json, object, "used", WIRE_BACKWARD, read_used, NULL);
     for (size_t i = 0; i < r.client_count; i++)
         tls_client_unref(r.clients[i]);
     mem_free(r.clients);

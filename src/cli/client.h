@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line's way to a running Fairway: the admin API on a socket file in the state folder, by libcurl.
+ * The command line's way to a running Fairway: the admin API on a socket file in the state folder, by libcurl. What goes on
+ * longer than CLIENT_TIMEOUT has failed, but for streams.
  * Thread rule: one thread at a time.
  */
 #ifndef FAIRWAY_CLI_CLIENT_H
 #define FAIRWAY_CLI_CLIENT_H
 
 #include "cli/cli.h"
+
+#define CLIENT_TIMEOUT SEC(60)
 
 struct client_reply {
     int status;
@@ -22,6 +25,25 @@ void client_reply_fini(struct client_reply *r);
  * Fairway is not running (with this state folder).
  */
 [[nodiscard]] int client_call(const char *state_dir, const char *method, const char *path,
+                              struct str body, struct client_reply *ret_reply, struct err *err);
+
+/* A conversation that keeps its connection, with the admin API of a state folder or what serves a part of it elsewhere. */
+struct client;
+struct client_options {
+    const char *url;     /* unix:SOCKET, http://HOST:PORT or https://HOST:PORT */
+    const char *token;   /* a bearer's, or NULL */
+    const char *ca_file; /* of https: who signed its certificate; NULL: the system's authorities */
+};
+/* ERR_INVALID: the URL is none of these. What the options point to is borrowed. */
+[[nodiscard]] int client_open(const struct client_options *options, struct client **ret_client,
+                              struct err *err);
+void client_close(struct client *c); /* NULL is fine */
+/* The first line of a file. */
+enum { CLIENT_TOKEN_MAX = 256 };
+[[nodiscard]] int client_read_token(const char *path, char ret_token[CLIENT_TOKEN_MAX],
+                                    struct err *err);
+/* As client_call. */
+[[nodiscard]] int client_send(struct client *c, const char *method, const char *path,
                               struct str body, struct client_reply *ret_reply, struct err *err);
 
 /* Streams the bytes of a GET to chunk() as they come. url NULL: the admin API. */

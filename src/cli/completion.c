@@ -15,16 +15,16 @@ static void bash(void)
     printf("_fairway() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n  COMPREPLY=()\n"
            "  if [ \"$COMP_CWORD\" = 1 ]; then\n    COMPREPLY=($(compgen -W \"");
     print_verbs("", "", " ");
-    printf(
-        "\" -- \"$word\"))\n    return\n  fi\n"
-        "  case ${COMP_WORDS[1]} in\n"
-        "  get) COMPREPLY=($(compgen -W 'models tenants nodes replicas events' -- \"$word\")) ;;\n"
-        "  chat | scale | delete | describe | logs)\n"
-        "    COMPREPLY=($(compgen -W \"$(fairway get models 2>/dev/null | awk 'NR > 1 {print "
-        "$1}')\" "
-        "-- \"$word\")) ;;\n"
-        "  *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\n"
-        "complete -F _fairway fairway\n");
+    printf("\" -- \"$word\"))\n    return\n  fi\n"
+           "  case ${COMP_WORDS[1]} in\n"
+           "  get) COMPREPLY=($(compgen -W 'models tenants nodes replicas gateways events' -- "
+           "\"$word\")) ;;\n"
+           "  chat | scale | delete | describe | logs)\n"
+           "    COMPREPLY=($(compgen -W \"$(fairway get models 2>/dev/null | awk 'NR > 1 {print "
+           "$1}')\" "
+           "-- \"$word\")) ;;\n"
+           "  *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\n"
+           "complete -F _fairway fairway\n");
 }
 
 static void zsh(void)

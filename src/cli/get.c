@@ -114,6 +114,24 @@ static void print_tenants(const struct json *items, struct arena *a)
     cli_table_print(t);
 }
 
+static void print_gateways(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"ID", "ADDRESS", "RUNNING", "WAITING", "SEEN", "AGE"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *seen = json_get(item, STR("seen"));
+        const struct json *joined = json_get(item, STR("joined"));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("id")), ""));
+        cli_table_cell(t, "%s", cli_text(json_get(item, STR("address")), ""));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("running")), 0));
+        cli_table_cell(t, "%.0f", number(json_get(item, STR("waiting")), 0));
+        cli_table_cell(t, "%.*s ago", STR_ARG(cli_age(a, seen ? seen->text : STR_NONE)));
+        cli_table_cell(t, "%.*s", STR_ARG(cli_age(a, joined ? joined->text : STR_NONE)));
+    }
+    cli_table_print(t);
+}
+
 /* What `get` accepts as a kind, and where the admin API has it. */
 static const struct {
     const char *words[3];
@@ -124,6 +142,7 @@ static const struct {
     {{"nodes", "node", "n"}, "/apis/fairway.dev/v1/nodes", print_nodes},
     {{"tenants", "tenant", "t"}, "/apis/fairway.dev/v1/tenants", print_tenants},
     {{"replicas", "replica", "r"}, "/v1/replicas", print_replicas},
+    {{"gateways", "gateway", "g"}, "/v1/gateways", print_gateways},
     {{"events", "event", "e"}, "/v1/events", print_events},
 };
 
@@ -162,10 +181,12 @@ static int run(int argc, char **argv)
     if (cli_output_parse(output_option, &output))
         return cli_usage(&verb_get, "-o takes table, json or yaml, not %s", output_option);
     if (count == 0)
-        return cli_usage(&verb_get, "say what: models, tenants, nodes, replicas or events");
+        return cli_usage(&verb_get,
+                         "say what: models, tenants, nodes, replicas, gateways or events");
     int kind = find_kind(arguments[0]);
     if (kind < 0)
-        return cli_usage(&verb_get, "there are models, tenants, nodes, replicas and events, not %s",
+        return cli_usage(&verb_get,
+                         "there are models, tenants, nodes, replicas, gateways and events, not %s",
                          arguments[0]);
     char state[PATH_MAX], path[1024];
     struct err err;
@@ -185,7 +206,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_get = {
     .name = "get",
-    .arguments = "models|tenants|nodes|replicas|events [NAME] [-o table|json|yaml]",
+    .arguments = "models|tenants|nodes|replicas|gateways|events [NAME] [-o table|json|yaml]",
     .summary = "List objects, or show one",
     .help = "  -o, --output FORMAT   table (default), json or yaml\n"
             "      --state FOLDER    of the Fairway to ask\n",

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by up.c (the program), up_replace.c (one process takes over from another), up_reporter.c (what
- * a replaced process still uses) and up_demo.c (the first model, and what a
+/* Shared by up.c (the program), up_replace.c (one process takes over from another) and up_demo.c (the first model, and what a
  * person sees meanwhile). */
 #ifndef FAIRWAY_CLI_UP_INTERNAL_H
 #define FAIRWAY_CLI_UP_INTERNAL_H
@@ -9,31 +8,25 @@
 
 #include "base/str.h"
 #include "base/time.h"
-#include "cli/cli.h"
+#include "cli/front.h"
 #include "cli/handover.h"
 #include "controller/controller.h"
-#include "gateway/gateway.h"
 
 struct up_options {
-    const char *listen, *demo, *state, *tls_certificate, *tls_key, *tls_client_ca, *log_format,
-        *log_level;
-    bool detach, quiet, proxy_protocol, replace, listen_given;
-    struct str host;
-    uint16_t port;
-    nsec grace, keepalive;
+    struct front_options front;
+    const char *demo, *state, *join_listen;
+    struct str join_host;
+    uint16_t join_port;
+    bool detach, replace;
+    nsec grace;
     int ready_fd; /* one byte is written when ready ("r") or failed ("f"); -1: none */
 };
 
 struct up {
     struct up_options o;
-    struct gateway *gateway;
+    struct front front;
     struct controller *controller; /* NULL: not yet, or handed over */
-    struct tls_server *tls;
-    struct metrics *metrics;
-    struct watchdog *watchdog;
-    struct tracer *tracer; /* NULL: nobody collects traces */
-    struct otlp *otlp;
-    char url[256];
+    struct tls_server *join_tls;   /* own; NULL: plain */
 
     bool started;
     int handover_listener;       /* -1: none */
@@ -61,11 +54,6 @@ void up_listen_for_next(struct up *up);
 /* Somebody asks on up->handover_listener. True: it has taken over, and this process has only to drain. */
 bool up_hand_over(struct up *up);
 void up_replace_fini(struct up *up);
-
-/* ---- up_reporter.c ---- */
-/* What the last requests of a replaced process use goes to the controller of the one that has taken over. */
-struct up_reporter *up_reporter_start(struct up *up);
-void up_reporter_end(struct up_reporter *r); /* with what is left; may be NULL */
 
 /* ---- up_demo.c ---- */
 /* Applies the model `chat` from options->demo and shows its way to readiness. */

@@ -20,7 +20,7 @@
 /* Port 0 is any. */
 static int check_address(const struct up *up, struct err *err)
 {
-    const struct up_options *o = &up->o;
+    const struct front_options *o = &up->front.o;
     if (!o->listen_given ||
         ((o->port == 0 || o->port == up->offer.port) && str_eq(o->host, str_from(up->offer.host))))
         return 0;
@@ -38,8 +38,8 @@ int up_ask_old(struct up *up, struct err *err)
         return error == ERR_NOT_FOUND ? 0 : error;
     }
     error = check_address(up, err);
-    up->o.host = str_from(up->offer.host);
-    up->o.port = up->offer.port;
+    up->front.o.host = str_from(up->offer.host);
+    up->front.o.port = up->offer.port;
     return error;
 }
 
@@ -77,7 +77,7 @@ int up_take_over(struct up *up, struct err *err)
     int error = wait_until_settled(up, err);
     if (error)
         return error;
-    gateway_accept(up->gateway);
+    gateway_accept(up->front.gateway);
     if (handover_finish(up->conversation, err))
         log_warn("the process that is replaced has ended early", log_str("error", err->message));
     close(up->conversation);
@@ -96,9 +96,10 @@ void up_listen_for_next(struct up *up)
 
 static struct handover_offer offer_of(struct up *up, int admin)
 {
-    struct handover_offer offer = {.port = gateway_port(up->gateway), .admin = admin};
-    snprintf(offer.host, sizeof(offer.host), "%.*s", STR_ARG(up->o.host));
-    offer.listener_count = gateway_listeners(up->gateway, offer.listeners, HANDOVER_LISTENERS_MAX);
+    struct handover_offer offer = {.port = gateway_port(up->front.gateway), .admin = admin};
+    snprintf(offer.host, sizeof(offer.host), "%.*s", STR_ARG(up->front.o.host));
+    offer.listener_count =
+        gateway_listeners(up->front.gateway, offer.listeners, HANDOVER_LISTENERS_MAX);
     return offer;
 }
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The admin API on the socket file of the state folder: who may open the file may do everything. docs/controller.md lists it.
+ * Gateways elsewhere reach what they need of it by TCP, with a token.
  */
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "api/api_error.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "controller/admin_internal.h"
+#include "net/port.h"
 #include "store/store.h"
 
 /* ---- answers ---- */
@@ -181,8 +185,7 @@ static void get_events(struct controller *c, struct http_exchange *x, struct str
 static const struct {
     struct str method, prefix;
     bool exact;
-    void (*answer)(struct controller *c, struct http_exchange *x,
-                   struct str rest); /* rest: behind the prefix */
+    admin_answer *answer; /* rest: behind the prefix */
 } urls[] = {
     {STR("GET"), STR("/v1/status"), true, get_status},
     {STR("GET"), STR("/v1/replicas"), true, get_replicas},
@@ -192,6 +195,8 @@ static const struct {
     {STR("GET"), STR("/v1/logs/"), false, admin_get_log},
     {STR("GET"), STR("/v1/usage"), true, admin_get_usage},
     {STR("POST"), STR("/v1/usage"), true, admin_post_usage},
+    {STR("GET"), STR("/v1/gateways"), true, admin_get_gateways},
+    {STR("POST"), STR("/v1/gateways/sync"), true, admin_post_sync},
     {STR("GET"), STR("/v1/load"), true, admin_get_load},
     {STR("GET"), STR("/v1/requests/"), false, admin_get_request},
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
@@ -210,6 +215,15 @@ static const struct {
     {STR("DELETE"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_delete_tenant},
 };
 
+static void fail_not_found(struct http_exchange *x, const char *server)
+{
+    const struct http_request *r = http_exchange_request(x);
+    struct err err;
+    err_set(&err, ERR_NOT_FOUND, "%s has nothing at %.*s %.*s", server, STR_ARG(r->method),
+            (int)MIN(r->path.len, (size_t)200), r->path.ptr);
+    admin_fail(x, &err);
+}
+
 static void on_request(void *ctx, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
@@ -221,10 +235,7 @@ static void on_request(void *ctx, struct http_exchange *x)
             return;
         }
     }
-    struct err err;
-    err_set(&err, ERR_NOT_FOUND, "the admin API has nothing at %.*s %.*s", STR_ARG(r->method),
-            (int)MIN(r->path.len, (size_t)200), r->path.ptr);
-    admin_fail(x, &err);
+    fail_not_found(x, "the admin API");
 }
 
 static void on_departed(void *ctx, struct http_exchange *x)
@@ -237,21 +248,71 @@ static void on_writable(void *ctx, struct http_exchange *x)
     admin_log_writable(x);
 }
 
+static struct http_limits admin_limits(void)
+{
+    struct http_limits limits = http_limits_default();
+    limits.connections_max = 256;
+    limits.body_max = 8 * 1024 * 1024; /* a manifest, or a report of some 10,000 tenants */
+    return limits;
+}
+
 int admin_start(struct controller *c, struct err *err)
 {
     char host[PATH_MAX + 32];
-    struct http_limits limits = http_limits_default();
-    limits.connections_max = 256;
-    limits.body_max = 1024 * 1024; /* a manifest */
     snprintf(host, sizeof(host), "unix:%s/admin.sock", c->state_dir);
     const struct http_server_options options = {
         .host = str_from(host),
         .take_listener = c->options.admin_listener ? dup(c->options.admin_listener) : 0,
-        .limits = limits,
+        .limits = admin_limits(),
         .service = {.request = on_request,
                     .departed = on_departed,
                     .writable = on_writable,
                     .ctx = c},
     };
     return http_server_new(c->loop, &options, &c->admin, err);
+}
+
+/* ---- gateways that join by TCP ---- */
+
+static bool has_token(const struct controller *c, const struct http_request *r)
+{
+    struct str given = http_header_get(&r->headers, STR("authorization"));
+    struct str scheme = str_sub(given, 0, STR("Bearer ").len);
+    given = str_sub(given, scheme.len, given.len);
+    return str_eq_nocase(scheme, STR("Bearer ")) && given.len == strlen(c->join_token) &&
+           CRYPTO_memcmp(given.ptr, c->join_token, given.len) == 0;
+}
+
+static void on_join_request(void *ctx, struct http_exchange *x)
+{
+    struct controller *c = ctx;
+    const struct http_request *r = http_exchange_request(x);
+    struct err err;
+    if (!has_token(c, r)) {
+        err_set(&err, ERR_UNAUTHORIZED,
+                "to join, send the token that is in join.token of the controller's state folder: "
+                "--join-token-file");
+        admin_fail(x, &err);
+    } else if (str_eq(r->method, STR("POST")) && str_eq(r->path, STR("/v1/gateways/sync"))) {
+        admin_post_sync(c, x, STR_NONE);
+    } else if (str_eq(r->method, STR("POST")) && str_eq(r->path, STR("/v1/usage"))) {
+        admin_post_usage(c, x, STR_NONE);
+    } else {
+        fail_not_found(x, "--join-listen");
+    }
+}
+
+int admin_start_joining(struct controller *c, struct err *err)
+{
+    const struct http_server_options options = {
+        .host = c->options.join_host,
+        .port = c->options.join_port,
+        .limits = admin_limits(),
+        .tls = c->options.join_tls,
+        .service = {.request = on_join_request, .ctx = c},
+    };
+    int error = controller_read_token(c, "join.token", c->join_token, err);
+    if (!error)
+        error = port_check_free(c->options.join_host, c->options.join_port, err);
+    return error ? error : http_server_new(c->loop, &options, &c->joining, err);
 }

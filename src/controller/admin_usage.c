@@ -97,8 +97,10 @@ static int add_report(struct controller *c, struct arena *a, struct str text, st
     int error = usage_report_read(a, text, &report, err);
     if (!error)
         error = usage_add_report(c->store, &report, clock_wall(), &added, err);
-    if (!error && added)
+    if (!error && added) {
         c->options.add_usage(c->options.ctx, report.rows, report.count);
+        gateways_settle(&c->gateways, report.sender, report.rows, report.count);
+    }
     return error;
 }
 

@@ -67,25 +67,25 @@ static int lock_folder(struct controller *c, struct err *err)
     return 0;
 }
 
-/* What marks the processes of this state folder: made once, kept in a file. */
-static int read_instance(struct controller *c, struct err *err)
+int controller_read_token(struct controller *c, const char *file,
+                          char ret_token[REPLICA_TOKEN_LEN + 1], struct err *err)
 {
     char path[PATH_MAX];
     unsigned char bytes[REPLICA_TOKEN_LEN / 2];
-    snprintf(path, sizeof(path), "%s/instance", c->state_dir);
+    snprintf(path, sizeof(path), "%s/%s", c->state_dir, file);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, err_from_errno(errno), "%s: %s", path, strerror(errno));
-    ssize_t got = read(fd, c->instance, REPLICA_TOKEN_LEN);
+    ssize_t got = read(fd, ret_token, REPLICA_TOKEN_LEN);
     if (got != REPLICA_TOKEN_LEN) {
         CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
         for (size_t i = 0; i < sizeof(bytes); i++)
-            snprintf(c->instance + 2 * i, 3, "%02x", bytes[i]);
-        got = pwrite(fd, c->instance, REPLICA_TOKEN_LEN, 0);
+            snprintf(ret_token + 2 * i, 3, "%02x", bytes[i]);
+        got = pwrite(fd, ret_token, REPLICA_TOKEN_LEN, 0);
         if (fsync(fd))
             got = -1;
     }
-    c->instance[REPLICA_TOKEN_LEN] = 0;
+    ret_token[REPLICA_TOKEN_LEN] = 0;
     close(fd);
     return got == REPLICA_TOKEN_LEN ? 0 : err_set(err, ERR_IO, "%s cannot be written", path);
 }
@@ -100,7 +100,7 @@ static int open_state(struct controller *c, struct err *err)
     if (!error)
         error = lock_folder(c, err);
     if (!error)
-        error = read_instance(c, err);
+        error = controller_read_token(c, "instance", c->instance, err); /* marks its processes */
     snprintf(path, sizeof(path), "%s/fairway.db", c->state_dir);
     return error ? error : store_open(path, &c->store, err);
 }
@@ -109,9 +109,11 @@ int controller_publish_keys(struct controller *c, struct err *err)
 {
     struct key_table *keys;
     int error = key_table_load(c->store, &keys, err);
-    if (!error)
-        c->options.publish_keys(c->options.ctx, keys);
-    return error;
+    if (error)
+        return error;
+    c->gateways.keys_version++;
+    c->options.publish_keys(c->options.ctx, keys);
+    return 0;
 }
 
 /* ---- the loop ---- */
@@ -143,6 +145,7 @@ static void store_usage(struct controller *c)
     if (!c->usage_count) {
         arena_reset(&c->usage_arena);
         c->usage = c->options.take_usage(c->options.ctx, &c->usage_arena, &c->usage_count);
+        gateways_settle(&c->gateways, STR_NONE, c->usage, c->usage_count);
     }
     if (!c->usage_count)
         return;
@@ -193,10 +196,10 @@ static void on_begin(struct mail *mail)
     replicas_tell_if_settled(c);
 }
 
-static void admin_drained(void *arg)
+static void on_drained(void *arg)
 {
     struct controller *c = arg;
-    c->admin_drained = true;
+    c->draining--;
     controller_if_all_ended(c);
 }
 
@@ -205,7 +208,10 @@ static void stop(struct controller *c)
     c->stopping = true;
     store_usage(c);
     store_usage(c); /* what came while earlier rows waited */
-    http_server_drain(c->admin, SEC(2), admin_drained, c);
+    c->draining = c->joining ? 2 : 1;
+    http_server_drain(c->admin, SEC(2), on_drained, c);
+    if (c->joining)
+        http_server_drain(c->joining, SEC(2), on_drained, c);
     reconcile(c);
 }
 
@@ -232,7 +238,7 @@ static void let_replicas_go(struct controller *c)
 
 void controller_if_all_ended(struct controller *c)
 {
-    if (!c->stopping || !c->admin_drained)
+    if (!c->stopping || c->draining)
         return;
     for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
         const struct managed_model *m = container_of(n, struct managed_model, node);
@@ -276,6 +282,7 @@ int controller_start(const struct controller_options *options, struct controller
     arena_init(&c->tenants_arena, SIZE_MAX);
     arena_init(&c->usage_arena, SIZE_MAX);
     arena_init(&c->used_arena, SIZE_MAX);
+    gateways_init(&c->gateways);
     c->loop = loop_new();
     c->client = http_client_new(c->loop, &client);
     int error = open_state(c, err);
@@ -283,6 +290,8 @@ int controller_start(const struct controller_options *options, struct controller
         error = controller_publish_keys(c, err);
     if (!error)
         error = admin_start(c, err);
+    if (!error && options->join_host.len)
+        error = admin_start_joining(c, err);
     if (error) {
         controller_free(c);
         return error;
@@ -336,7 +345,9 @@ void controller_free(struct controller *c)
     loop_timer_stop(&c->rotate);
     loop_timer_stop(&c->ledger);
     loop_timer_stop(&c->settle);
+    gateways_fini(&c->gateways);
     http_server_free(c->admin);
+    http_server_free(c->joining);
     http_client_free(c->client);
     loop_free(c->loop);
     store_close(c->store);

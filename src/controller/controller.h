@@ -19,6 +19,7 @@
 #ifndef FAIRWAY_CONTROLLER_H
 #define FAIRWAY_CONTROLLER_H
 
+#include "api/gateway_sync.h"
 #include "api/routes.h"
 #include "base/err.h"
 #include "core/plan/replica.h"
@@ -26,6 +27,7 @@
 struct controller;
 struct key_table;
 struct metrics;
+struct tls_server;
 struct usage;
 struct watchdog;
 struct arena;
@@ -44,11 +46,18 @@ struct controller_options {
     struct usage *(*take_usage)(void *ctx, struct arena *a, size_t *ret_count);
     /* Rows that another process used, which count here too. */
     void (*add_usage)(void *ctx, const struct usage *rows, size_t count);
+    /* The gateway of this process as one of several (api/gateway_sync.h): its report, in the arena; what it is to follow. */
+    struct sync_state (*report)(void *ctx, struct arena *a, bool whole);
+    void (*follow)(void *ctx, const struct sync_orders *orders);
     /* Members of an object: what happened to a request (false: not known); what waits and runs, and the newest requests. */
     bool (*write_request)(void *ctx, struct str id, struct json_writer *w);
     void (*write_load)(void *ctx, size_t requests_max, struct json_writer *w);
     /* Once: the routes that were published hold every replica that was found running, or is remote, and is ready. May be NULL. */
     void (*settled)(void *ctx);
+    /* Where gateways of other machines join, with the token of STATE/join.token; host empty: nowhere. */
+    struct str join_host;
+    uint16_t join_port;
+    struct tls_server *join_tls; /* borrow; NULL: plain */
     int admin_listener; /* borrow: the admin API's socket, from an earlier controller; 0: open it */
     void *ctx;
 };

@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "runtime/local/process.h"
 
+struct hub;
 struct store;
 
 enum { REPLICA_TOKEN_LEN = 32 };
@@ -62,6 +63,18 @@ struct managed_replica {
     char token[REPLICA_TOKEN_LEN + 1];
 };
 
+/* gateways.c: those that share limits and slots with the gateway of this process. */
+struct gateways {
+    struct hub *hub;         /* own */
+    struct routes *routes;   /* ref; NULL: none were published yet */
+    uint64_t keys_version;   /* grows with every change of the keys */
+    struct loop_timer timer; /* runs while there are others */
+    uint64_t sequence,
+        orders;         /* of the gateway of this process: of its last report, of what it follows */
+    nsec exchanged;     /* when that was */
+    struct arena arena; /* of one exchange */
+};
+
 struct controller {
     struct controller_options options;
     char *state_dir, *engine_path, *gateway_url; /* own */
@@ -70,13 +83,16 @@ struct controller {
     pthread_t thread;
     struct loop *loop;
     struct http_client *client;
-    struct http_server *admin;
+    struct http_server *admin, *joining; /* joining: NULL without --join-listen */
+    char join_token[REPLICA_TOKEN_LEN + 1];
     struct map models; /* of managed_model */
     struct loop_timer wake, rotate, ledger, settle;
+    struct gateways gateways;
     struct mail begin, stop, leave;
     uint64_t routes_version;
     uint64_t next_id; /* of replicas and runs; never used twice */
-    bool reconciling, again, stopping, admin_drained;
+    bool reconciling, again, stopping;
+    unsigned draining;          /* servers that still answer, while it stops */
     bool leaving;               /* stopping, and the replicas go on */
     bool settled;               /* was told */
     bool cordoned;              /* the node takes no new replicas */
@@ -125,11 +141,20 @@ void tenants_load(struct controller *c); /* what is stored; routes follow with t
 void tenants_load_used(struct controller *c); /* from the ledger, once */
 void tenants_publish(const struct controller *c, struct routes *routes);
 
+/* ---- gateways.c ---- */
+void gateways_init(struct gateways *g);
+void gateways_fini(struct gateways *g);
+void gateways_set_routes(struct gateways *g, struct routes *routes);
+/* Used at that gateway (empty: the one of this process): the others are told. */
+void gateways_settle(struct gateways *g, struct str gateway, const struct usage *rows,
+                     size_t count);
+
 /* ---- admin_nodes.c ---- */
 void node_load(struct controller *c); /* what is stored about this machine */
 
 /* ---- admin.c ---- */
 [[nodiscard]] int admin_start(struct controller *c, struct err *err);
+[[nodiscard]] int admin_start_joining(struct controller *c, struct err *err);
 
 /* ---- controller.c ---- */
 /* Stores the event and logs it. */
@@ -137,5 +162,8 @@ void event_note(struct controller *c, struct str object, const char *reason, con
                 ...) PRINTF_LIKE(4, 5);
 [[nodiscard]] int controller_publish_keys(struct controller *c, struct err *err);
 void controller_if_all_ended(struct controller *c);
+/* A random text that is made once and kept in a file of the state folder, for its owner's eyes. */
+[[nodiscard]] int controller_read_token(struct controller *c, const char *file,
+                                        char ret_token[REPLICA_TOKEN_LEN + 1], struct err *err);
 
 #endif

@@ -208,6 +208,7 @@ static void publish(struct controller *c)
             add_routes(routes, m);
     }
     tenants_publish(c, routes);
+    gateways_set_routes(&c->gateways, routes);
     c->options.publish(c->options.ctx, routes);
 }
 

@@ -1,43 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gateway.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "core/limit/calendar.h"
-#include "gateway/ledger.h"
+#include "gateway/gateway_internal.h"
 #include "gateway/meters.h"
-#include "gateway/tenants.h"
 #include "gateway/worker.h"
 #include "net/port.h"
 #include "observe/metrics.h"
 
 enum { WORKERS_MOST = 8 };
-
-/* A model's pool lives as long as the gateway: requests of a deleted model may still run, and a model that comes back finds it. */
-struct pool_slot {
-    struct map_node node; /* by name */
-    struct model_pool *pool;
-    const struct worker *home;
-    bool wanted; /* in the snapshot that is being applied */
-};
-
-struct gateway {
-    struct gateway_options options;
-    struct worker *workers; /* own */
-    unsigned worker_count;
-    pthread_mutex_t mutex; /* over the rest */
-    pthread_cond_t changed;
-    struct map pools; /* of pool_slot */
-    struct tenants tenants;
-    struct ledger ledger;
-    struct routes *routes; /* ref; NULL: none yet */
-    struct key_ring *keys; /* ref; NULL: none yet */
-    unsigned drained;      /* workers */
-    bool stopped;          /* no worker's loop takes mail any more */
-};
 
 struct gateway_options gateway_options_default(void)
 {
@@ -134,6 +109,7 @@ static struct pool_slot *slot_of(struct gateway *g, struct str name)
     struct pool_slot *slot = NEW(struct pool_slot);
     slot->home = &g->workers[g->pools.count % g->worker_count];
     slot->pool = model_pool_new(name, slot->home->loop, g->options.metrics);
+    model_pool_set_first_lease(slot->pool, g->first_lease);
     map_insert(&g->pools, model_pool_name(slot->pool), &slot->node);
     return slot;
 }
@@ -162,8 +138,9 @@ static void configure_tenants(struct gateway *g, const struct table *table)
     pthread_mutex_lock(&g->tenants.mutex);
     for (struct map_node *n = map_next(&g->tenants.map, NULL); n;
          n = map_next(&g->tenants.map, n)) {
-        const struct tenant *tenant = container_of(n, struct tenant, node);
+        struct tenant *tenant = container_of(n, struct tenant, node);
         const struct table_tenant *entry = table_tenant(table, tenant->name);
+        tenant_set_rules(tenant, entry ? &entry->rules->limits : &(struct limit_rules){0});
         for (struct map_node *p = map_next(&g->pools, NULL); p; p = map_next(&g->pools, p))
             model_pool_set_tenant(container_of(p, struct pool_slot, node)->pool, tenant,
                                   entry ? entry->rules->weight : 1,

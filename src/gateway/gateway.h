@@ -6,11 +6,13 @@
  * pool is a core state machine behind one mutex (model_pool.h); names are resolved in an immutable table (table.h).
  *
  * Ownership: the gateway owns everything but the metrics registry, which must outlive it.
- * Thread rule: gateway_set_routes, gateway_set_keys, gateway_add_usage and gateway_hurry from any thread; the rest from the one that started it.
+ * Thread rule: gateway_set_*, gateway_add_usage, gateway_report, gateway_follow, gateway_forget_others and gateway_hurry from any
+ * thread; the rest from the one that started it.
  */
 #ifndef FAIRWAY_GATEWAY_H
 #define FAIRWAY_GATEWAY_H
 
+#include "api/gateway_sync.h"
 #include "api/routes.h"
 #include "base/err.h"
 #include "net/http.h"
@@ -72,6 +74,19 @@ struct usage *gateway_take_usage(struct gateway *g, struct arena *a, size_t *ret
 
 /* Another process used them: they count under the limits of days and months. After the first routes. */
 void gateway_add_usage(struct gateway *g, const struct usage *rows, size_t count);
+
+/* ---- several gateways before the same models (core/share, api/gateway_sync.h) ---- */
+
+/* Its limits and slots are shared from now on: what was charged before is told to nobody, but for what the minutes still hold,
+ * and a new replica gets one request at a time until orders say more. */
+void gateway_begin_sharing(struct gateway *g);
+/* What was charged since the last report and what runs and waits, in the arena, which has room for it. `whole`: of tenants
+ * with nothing new too, if something of their minutes is used. */
+struct sync_state gateway_report(struct gateway *g, struct arena *a, bool whole);
+/* After the first routes. */
+void gateway_follow(struct gateway *g, const struct sync_orders *orders);
+/* There were no orders for long: what the others have open is not known. Leases stay. */
+void gateway_forget_others(struct gateway *g);
 
 /*
  * Accepts nothing new, lets running requests end for at most `grace`, then cuts them. Returns when all workers have ended.

@@ -17,6 +17,7 @@ struct address {
     char host[MODEL_POOL_HOST_MAX];
     uint16_t port;
     struct upstream *upstream; /* ref; NULL: an engine of our own */
+    unsigned slots, lease;     /* that it has; that this gateway may use (0: all) */
 };
 
 struct model_pool {
@@ -31,6 +32,7 @@ struct model_pool {
     struct address addresses[ROUTE_REPLICAS_MAX]; /* by place in core.route */
     struct prefix prefix;    /* which replica has read what; only with the policy that asks */
     uint64_t *prefix_memory; /* own */
+    unsigned first_lease;    /* of new replicas */
     nsec armed;              /* when the timer fires, or will once `arm` is delivered */
     bool arm_in_mail;
     bool stopped;
@@ -305,16 +307,26 @@ static bool in_snapshot(const struct routes_model *model, uint64_t id)
     return false;
 }
 
+static unsigned within(unsigned lease, unsigned slots)
+{
+    return lease ? MIN(lease, slots) : slots;
+}
+
 static void put_replica(struct model_pool *p, const struct routes_replica *r)
 {
+    int place = route_find(&p->core.route, r->id);
+    unsigned lease = place == ROUTE_NONE ? p->first_lease : p->addresses[place].lease;
+    const struct route_spec spec = {.id = r->id,
+                                    .revision = r->revision,
+                                    .slots = within(lease, r->slots),
+                                    .draining = r->draining};
     /* Over ROUTE_REPLICAS_MAX the surplus gets no traffic; the controller refuses such a model. */
-    const struct route_spec spec = {
-        .id = r->id, .revision = r->revision, .slots = r->slots, .draining = r->draining};
     if (r->host.len >= MODEL_POOL_HOST_MAX || pool_replica_put(&p->core, &spec, clock_now()))
         return;
     struct address *a = &p->addresses[route_find(&p->core.route, r->id)];
     upstream_unref(a->upstream);
-    *a = (struct address){.port = r->port, .upstream = upstream_ref(r->upstream)};
+    *a = (struct address){
+        .port = r->port, .upstream = upstream_ref(r->upstream), .slots = r->slots, .lease = lease};
     memcpy(a->host, r->host.ptr, r->host.len);
 }
 
@@ -365,6 +377,47 @@ void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, un
     if (pool_set_tenant(&p->core, tenant->number, weight, queue_length))
         log_warn("too many tenants: this one shares an account of weight 1 with others",
                  log_text("model", str_from(p->name)), log_text("tenant", tenant->name));
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* ---- other gateways ---- */
+
+void model_pool_set_first_lease(struct model_pool *p, unsigned slots)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->first_lease = slots;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void model_pool_set_lease(struct model_pool *p, uint64_t replica, unsigned slots)
+{
+    pthread_mutex_lock(&p->mutex);
+    nsec now = clock_now();
+    int place = route_find(&p->core.route, replica);
+    if (place != ROUTE_NONE && p->addresses[place].lease != slots) {
+        struct route_spec spec = p->core.route.replicas[place].spec;
+        p->addresses[place].lease = slots;
+        spec.slots = within(slots, p->addresses[place].slots);
+        int error = pool_replica_put(&p->core, &spec, now);
+        CHECK(!error); /* it is there */
+    }
+    step_and_unlock(p, NULL, now);
+}
+
+void model_pool_report(struct model_pool *p, struct arena *a, struct sync_model *ret_report)
+{
+    *ret_report = (struct sync_model){.name = model_pool_name(p)};
+    pthread_mutex_lock(&p->mutex);
+    ret_report->waiting = p->core.queue.length;
+    for (int place = 0; place < p->core.route.count; place++) {
+        const struct route_replica *r = &p->core.route.replicas[place];
+        if (!r->spec.id || !r->running)
+            continue;
+        struct sync_replica *report = ARENA_NEW(a, struct sync_replica);
+        CHECK(report);
+        *report = (struct sync_replica){r->spec.id, r->running, ret_report->replicas};
+        ret_report->replicas = report;
+    }
     pthread_mutex_unlock(&p->mutex);
 }
 

@@ -13,6 +13,7 @@
 #ifndef FAIRWAY_GATEWAY_MODEL_POOL_H
 #define FAIRWAY_GATEWAY_MODEL_POOL_H
 
+#include "api/gateway_sync.h"
 #include "api/routes.h"
 #include "core/pool/pool.h"
 #include "net/loop.h"
@@ -62,6 +63,13 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
 /* A weight for the tenant's share, and the most requests of it that may wait (0: no cap of its own). */
 void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, unsigned weight,
                            size_t queue_length);
+/* Several gateways send to the same replicas: this one at most so many requests at a time to this one (0: as many as it has
+ * slots). */
+void model_pool_set_lease(struct model_pool *p, uint64_t replica, unsigned slots);
+/* Likewise for replicas that no lease was told of yet. */
+void model_pool_set_first_lease(struct model_pool *p, unsigned slots);
+/* What waits, and in the arena what runs where. */
+void model_pool_report(struct model_pool *p, struct arena *a, struct sync_model *ret_report);
 /* Stops the timer; on home's thread, when the gateway ends. */
 void model_pool_stop(struct model_pool *p);
 

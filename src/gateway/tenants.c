@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/limit/calendar.h"
 
 void tenants_init(struct tenants *t)
 {
@@ -86,5 +87,83 @@ void tenant_release(struct tenant *t, const struct limit_rules *rules, struct li
 {
     pthread_mutex_lock(&t->mutex);
     limit_release(&t->account, rules, hold, refused, now());
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void tenant_set_rules(struct tenant *t, const struct limit_rules *rules)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->rules = *rules;
+    pthread_mutex_unlock(&t->mutex);
+}
+
+/* ---- other gateways ---- */
+
+static bool is_open(const struct limit_charge *c)
+{
+    return c->running || c->held_tokens || c->held_cost;
+}
+
+static bool is_news(const struct limit_charge *now, const struct limit_charge *before)
+{
+    return now->requests != before->requests || now->tokens != before->tokens || is_open(now) ||
+           is_open(before);
+}
+
+bool tenant_report(struct tenant *t, bool whole, struct sync_tenant *ret_report)
+{
+    struct sync_tenant report = {.name = t->name};
+    pthread_mutex_lock(&t->mutex);
+    bool news = is_news(&t->account.own, &t->reported);
+    report.did.charge = t->account.own;
+    report.did.charge.requests -= t->reported.requests;
+    report.did.charge.tokens -= t->reported.tokens;
+    t->reported = t->account.own;
+    limit_level(&t->account, &t->rules, now(), &report.level_requests, &report.level_tokens);
+    pthread_mutex_unlock(&t->mutex);
+    *ret_report = report;
+    return news || (whole && (report.level_requests || report.level_tokens));
+}
+
+void tenant_begin_reports(struct tenant *t)
+{
+    uint64_t requests, tokens;
+    pthread_mutex_lock(&t->mutex);
+    limit_level(&t->account, &t->rules, now(), &requests, &tokens);
+    t->reported = (struct limit_charge){.requests = t->account.own.requests - requests,
+                                        .tokens = t->account.own.tokens - tokens};
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void tenant_join(struct tenant *t, uint64_t requests, uint64_t tokens)
+{
+    pthread_mutex_lock(&t->mutex);
+    limit_join(&t->account, &t->rules, requests, tokens, now());
+    t->told_tokens = t->told_cost = 0;
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void tenant_set_others(struct tenant *t, const struct share_others *others)
+{
+    struct limit_time time = now();
+    const struct limit_usage usage = {
+        .day = calendar_day(time.wall),
+        .month = calendar_month(time.wall),
+        .day_tokens = others->settled_tokens - t->told_tokens,
+        .day_spend = others->settled_cost - t->told_cost,
+        .month_spend = others->settled_cost - t->told_cost,
+    };
+    pthread_mutex_lock(&t->mutex);
+    limit_set_others(&t->account, &t->rules, &others->charge, time);
+    limit_add_usage(&t->account, &usage, time);
+    t->told_tokens = others->settled_tokens;
+    t->told_cost = others->settled_cost;
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void tenant_forget_others(struct tenant *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->account.others.running = t->account.others.held_tokens = t->account.others.held_cost = 0;
     pthread_mutex_unlock(&t->mutex);
 }

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "api/gateway_sync.h"
 #include "api/routes.h"
 #include "base/map.h"
 #include "core/limit/limit.h"
@@ -20,7 +21,11 @@ struct tenant {
     struct str name;      /* own */
     uint32_t number;      /* from 1 */
     pthread_mutex_t mutex;
-    struct limit_account account; /* by the mutex */
+    struct limit_account account; /* by the mutex, as are the rest */
+    struct limit_rules
+        rules; /* of the newest snapshot: by which the minutes drain between requests */
+    struct limit_charge reported;    /* of account.own: what the last report said */
+    uint64_t told_tokens, told_cost; /* settled by other gateways, as last told */
 };
 
 struct tenants {
@@ -33,6 +38,19 @@ void tenants_fini(struct tenants *t);
 /* A new one begins with what `used` says of it. */
 struct tenant *tenants_get(struct tenants *t, struct str name, const struct routes_used *used);
 void tenant_add_usage(struct tenant *t, const struct limit_usage *usage); /* used elsewhere */
+void tenant_set_rules(struct tenant *t, const struct limit_rules *rules);
+
+/* ---- other gateways (gateway/sync.c) ---- */
+
+/* False: nothing to report. `whole`: what is used of the minutes is something to report, too. */
+bool tenant_report(struct tenant *t, bool whole, struct sync_tenant *ret_report);
+/* What it has charged so far is known, but for what the minutes still hold. */
+void tenant_begin_reports(struct tenant *t);
+/* The totals of the others begin anew; of the minutes at least so much is used. */
+void tenant_join(struct tenant *t, uint64_t requests, uint64_t tokens);
+void tenant_set_others(struct tenant *t, const struct share_others *others);
+/* Nobody knows what the others have open. */
+void tenant_forget_others(struct tenant *t);
 
 /* core/limit at work. */
 [[nodiscard]] int tenant_reserve(struct tenant *t, const struct limit_rules *rules,

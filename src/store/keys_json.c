@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/keys_json.h"
 
-#include "api/record.h"
+#include "api/wire.h"
 #include "store/keys_internal.h"
 
-static const struct record_field table_fields[] = {
-    {"secret", RECORD_HEX, RECORD_AT(struct key_table, secret), .required = true},
+static const struct wire_field table_fields[] = {
+    {"secret", WIRE_HEX, WIRE_AT(struct key_table, secret), .required = true},
     {.name = NULL},
 };
 
-#define AT(member) RECORD_AT(struct key_entry, member)
-static const struct record_field entry_fields[] = {
-    {"hash", RECORD_HEX, AT(hash), .required = true},
-    {"name", RECORD_TEXT, AT(info.name), .required = true},
-    {"tenant", RECORD_TEXT, AT(info.tenant), .required = true},
-    {"createdNs", RECORD_SIGNED, AT(info.created)},
-    {"expiresNs", RECORD_SIGNED, AT(info.expires)},
+#define AT(member) WIRE_AT(struct key_entry, member)
+static const struct wire_field entry_fields[] = {
+    {"hash", WIRE_HEX, AT(hash), .required = true},
+    {"name", WIRE_TEXT, AT(info.name), .required = true},
+    {"tenant", WIRE_TEXT, AT(info.tenant), .required = true},
+    {"createdNs", WIRE_SIGNED, AT(info.created)},
+    {"expiresNs", WIRE_SIGNED, AT(info.expires)},
     {.name = NULL},
 };
 #undef AT
@@ -23,46 +23,46 @@ static const struct record_field entry_fields[] = {
 void key_table_write_json(const struct key_table *t, struct json_writer *w)
 {
     json_object(w);
-    record_write(table_fields, t, w);
+    wire_write(table_fields, t, w);
     json_key(w, STR("keys"));
     json_array(w);
     for (size_t i = 0; i < t->count; i++) {
         json_object(w);
-        record_write(entry_fields, &t->entries[i], w);
+        wire_write(entry_fields, &t->entries[i], w);
         json_end(w);
     }
     json_end(w);
     json_end(w);
 }
 
-static void read_entry(struct record_reader *r, const struct json *node, void *owner)
+static void read_entry(struct wire_reader *r, const struct json *node, void *owner)
 {
     struct key_table *t = owner;
     struct key_entry *entry = &t->entries[t->count++];
     entry->info.expires = NSEC_NEVER;
-    record_read(r, entry_fields, node, entry);
+    wire_read(r, entry_fields, node, entry);
 }
 
-static void read_entries(struct record_reader *r, const struct json *object, struct key_table *t)
+static void read_entries(struct wire_reader *r, const struct json *object, struct key_table *t)
 {
     const struct json *list = json_get(object, STR("keys"));
     if (!list)
-        record_fail(r, "keys", "is missing");
+        wire_fail(r, "keys", "is missing");
     if (r->error)
         return;
     t->entries = arena_array(&t->arena, list->count, sizeof(struct key_entry));
     if (t->entries)
-        record_each(r, object, "keys", RECORD_FORWARD, read_entry, t);
+        wire_each(r, object, "keys", WIRE_FORWARD, read_entry, t);
     else
         r->error = err_set(r->err, ERR_NO_MEMORY, "the keys need too much memory");
 }
 
 int key_table_read_json(const struct json *object, struct key_table **ret_table, struct err *err)
 {
-    struct record_reader r;
+    struct wire_reader r;
     struct key_table *t = key_table_new();
-    record_reader_init(&r, &t->arena, err);
-    record_read(&r, table_fields, object, t);
+    wire_reader_init(&r, &t->arena, err);
+    wire_read(&r, table_fields, object, t);
     read_entries(&r, object, t);
     if (r.error) {
         key_table_free(t);

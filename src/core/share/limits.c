@@ -32,8 +32,10 @@ void share_limits_report(struct share_limits *s, unsigned gateway,
 void share_limits_settle(struct share_limits *s, unsigned gateway, uint64_t tokens, uint64_t cost)
 {
     s->settled_tokens += tokens;
-    s->of[gateway].settled_tokens += tokens;
     s->settled_cost += cost;
+    if (gateway == SHARE_NOBODY)
+        return;
+    s->of[gateway].settled_tokens += tokens;
     s->of[gateway].settled_cost += cost;
 }
 

@@ -20,7 +20,10 @@
 
 #include "core/limit/limit.h"
 
-enum { SHARE_GATEWAYS_MAX = 16 };
+enum {
+    SHARE_GATEWAYS_MAX = 16,
+    SHARE_NOBODY = SHARE_GATEWAYS_MAX /* a gateway that is none of them */
+};
 
 /* ---- a tenant's limits ---- */
 
@@ -45,6 +48,7 @@ void share_limits_join(struct share_limits *s, unsigned gateway, bool knows_noth
 /* Charged since its last report (requests, tokens), and open now (the rest). */
 void share_limits_report(struct share_limits *s, unsigned gateway,
                          const struct limit_charge *report);
+/* Served there, or by SHARE_NOBODY. */
 void share_limits_settle(struct share_limits *s, unsigned gateway, uint64_t tokens, uint64_t cost);
 /* It has ended: nothing of it is open any more. */
 void share_limits_leave(struct share_limits *s, unsigned gateway);

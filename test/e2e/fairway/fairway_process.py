@@ -153,3 +153,45 @@ def metric(text, name, **labels):
             if all(found.get(k) == v for k, v in labels.items()):
                 return float(match.group(3))
     return 0.0
+
+
+class Gateway:
+    """A `fairway gateway` that has joined; `where`: options that say whom."""
+
+    def __init__(self, fairway, *where):
+        self.fairway, self.where = fairway, where or ("--join", f"unix:{fairway.state}/admin.sock")
+
+    def start(self):
+        self.log = tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", dir=self.fairway.state)
+        self.process = subprocess.Popen(
+            [BIN / "fairway", "gateway", "--listen", "127.0.0.1:0", "--quiet", *self.where],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        wait_for(lambda: "listens on" in self.log_text() or self.process.poll() is not None, "the gateway has joined")
+        assert self.process.poll() is None, self.log_text()
+        self.url = re.findall(r"listens on (\S+)", self.log_text())[-1]
+        return self
+
+    def log_text(self):
+        return pathlib.Path(self.log.name).read_text(errors="replace")
+
+    def stop(self, patience=60):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(patience) == 0, self.log_text()[-3000:]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    client, async_client = Fairway.client, Fairway.async_client
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if self.process.poll() is None:
+                self.stop()
+        finally:
+            if self.process.poll() is None:
+                self.kill()
+            self.log.close()

@@ -14,6 +14,7 @@ import pytest
 
 from fairway_process import BIN, Fairway, model_manifest, wait_for
 from test_remote import remote_manifest
+from test_tenants import new_key, tenant_manifest
 from test_tls_and_cli import make_certificate, served_name
 
 STREAMS = int(os.environ.get("FAIRWAY_TEST_STREAMS", 100))
@@ -64,6 +65,31 @@ def test_replace_keeps_address_engines_and_admin(fairway):
     assert complete(fairway) == 3
     assert [r["pid"] for r in fairway.ready("sim")] == [engine["pid"]]
     assert "models/sim changed" in fairway.apply(model_manifest("sim", profile="decode=1000", queue={"maxLength": 9})).stdout
+
+
+def test_limits_hold_while_both_processes_serve(fairway):
+    """The streams that the old one still runs count at the new one, and so do the slots that they hold."""
+    fairway.serve("sim", slots=3, profile="decode=20,answer=0")
+    fairway.apply(tenant_manifest("team", limits={"concurrency": 2}))
+    key = new_key(fairway, "alice", "--tenant", "team")
+    streams = [fairway.client(key).completions.create(model="sim", prompt="x", max_tokens=100000, stream=True)
+               for _ in range(2)]
+    for stream in streams:
+        next(iter(stream))
+    old = replace(fairway)
+    wait_for(lambda: [g["running"] for g in fairway.get("gateways")["items"]] == [0, 2], "the old one has joined")
+
+    def refused():
+        try:
+            fairway.client(key).completions.create(model="sim", prompt="x", max_tokens=1)
+        except openai.RateLimitError as error:
+            return "2 requests at a time" in error.message
+    wait_for(refused, "the new one counts the streams of the old one")
+    for stream in streams:
+        stream.close()
+    wait_for(lambda: not refused(), "they have ended")
+    assert old.wait(30) == 0
+    wait_for(lambda: len(fairway.get("gateways")["items"]) == 1, "it has left")
 
 
 def test_another_address_is_refused_and_the_old_one_goes_on(fairway):
