@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 import requests
 
-from fairway_process import ROOT, Fairway, metric, model_manifest, wait_for
+from fairway_process import Fairway, Gateway, ROOT, metric, model_manifest, wait_for
 
 
 class Collector(http.server.BaseHTTPRequestHandler):
@@ -110,6 +110,8 @@ def test_prometheus_sees_the_queue(fairway, tmp_path):
 def test_every_metric_is_documented(fairway):
     fairway.serve("sim", profile="decode=1000,answer=0")
     fairway.client().chat.completions.create(model="sim", max_tokens=3, messages=[{"role": "user", "content": "hello"}])
-    families = set(re.findall(r"^# TYPE (\S+)", requests.get(fairway.url + "/metrics").text, re.M))
+    with Gateway(fairway) as gateway:
+        text = requests.get(fairway.url + "/metrics").text + requests.get(gateway.url + "/metrics").text
+    families = set(re.findall(r"^# TYPE (\S+)", text, re.M))
     page = (ROOT / "docs/observability.md").read_text()
     assert families == set(re.findall(r"^\| `([a-z_]+)`", page, re.M))

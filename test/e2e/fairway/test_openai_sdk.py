@@ -47,7 +47,7 @@ def test_stream_equals_whole_answer(client):
     whole = client.chat.completions.create(**options).choices[0].message.content
     chunks = list(client.chat.completions.create(stream=True, **options))
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole
-    assert len(chunks) > 2
+    assert len(chunks) >= 2  # tokens that are there together may share one
 
 
 def test_stop(client):

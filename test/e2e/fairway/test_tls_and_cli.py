@@ -118,7 +118,7 @@ def test_usage_and_exit_codes(tmp_path):
     assert run("get", "models", *state).returncode == 4
     assert "fairway up" in run("get", "models", *state).stderr
     assert run("scale", "x", "--replicas", "many", *state).returncode == 2
-    assert run("up", "--listen", "nowhere", *state).returncode == 1
+    assert run("up", "--listen", "nowhere", *state).returncode == 2
     assert "contextLength" in run("explain", "model.spec.engine").stdout
     for shell in ["bash", "zsh", "fish"]:
         assert "describe" in run("completion", shell).stdout
