@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chaos: engines killed, stopped, slowed and scaled, configuration changed, clients that leave, reset and half-close, all at once.
+"""Chaos: engines killed, stopped, slowed and scaled, configuration changed, clients that leave, reset and half-close, all at once,
+at two gateways.
 
 Every request that stays ends in exactly one of {complete, explicit error}; afterwards nothing runs or waits, and what clients
 counted is what the gateway's counters and the ledger say. FAIRWAY_CHAOS_SECONDS (15; from 300 on the memory must not grow either),
@@ -21,7 +22,7 @@ import time
 import openai
 import requests
 
-from fairway_process import BIN, Fairway, metric, model_manifest, wait_for
+from fairway_process import BIN, Fairway, Gateway, metric, model_manifest, wait_for
 
 SECONDS = float(os.environ.get("FAIRWAY_CHAOS_SECONDS", "15"))
 SEED = int(os.environ.get("FAIRWAY_SEED", "1"))
@@ -55,9 +56,9 @@ class Memory:
 
 
 class Clients:
-    def __init__(self, fairway, keys, chance):
-        self.fairway, self.keys, self.chance = fairway, list(keys.values()), chance
-        self.clients = {tenant: fairway.async_client(key) for tenant, key in keys.items()}
+    def __init__(self, gateways, keys, chance):
+        self.gateways, self.keys, self.chance = gateways, list(keys.values()), chance
+        self.clients = {(tenant, g.url): g.async_client(key) for tenant, key in keys.items() for g in gateways}
         self.outcomes = collections.Counter()
         self.wrong = []
         self.tokens = collections.Counter()  # generated, of complete answers, by tenant
@@ -68,9 +69,9 @@ class Clients:
         if self.texts.setdefault(length, text) != text:
             self.wrong.append(f"another text for {length} tokens: {text!r}")
 
-    async def stream(self, tenant, length, leave):
+    async def stream(self, client, length, leave):
         text, used = "", None
-        stream = await self.clients[tenant].chat.completions.create(
+        stream = await self.clients[client].chat.completions.create(
             model="sim", messages=MESSAGES, max_tokens=length, temperature=0, stream=True, stream_options={"include_usage": True})
         async for chunk in stream:
             text += "".join(c.delta.content or "" for c in chunk.choices)
@@ -80,19 +81,19 @@ class Clients:
                 return "left"
         if not used or used.completion_tokens != length:
             self.wrong.append(f"a stream of {length} tokens ended well with {used}")
-        self.tokens[tenant] += length
+        self.tokens[client[0]] += length
         self.note_text(length, text)
         return "complete stream"
 
-    async def whole(self, tenant, length):
-        answer = await self.clients[tenant].chat.completions.create(model="sim", messages=MESSAGES, max_tokens=length, temperature=0)
-        self.tokens[tenant] += answer.usage.completion_tokens
+    async def whole(self, client, length):
+        answer = await self.clients[client].chat.completions.create(model="sim", messages=MESSAGES, max_tokens=length, temperature=0)
+        self.tokens[client[0]] += answer.usage.completion_tokens
         self.note_text(length, answer.choices[0].message.content)
         return "complete answer"
 
     def rude(self):
         """Half a request, half-closed or reset, or a whole one that is reset at once."""
-        host, port = self.fairway.url.removeprefix("http://").split(":")
+        host, port = self.chance.choice(self.gateways).url.removeprefix("http://").split(":")
         body = json.dumps({"model": "sim", "stream": True, "max_tokens": 500, "messages": MESSAGES}).encode()
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (
             self.chance.choice(list(self.keys)).encode(), len(body))
@@ -113,14 +114,14 @@ class Clients:
         return f"rude: {kind}"
 
     async def one(self):
-        tenant, length = self.chance.choice(list(self.clients)), self.chance.randint(2, 60)
+        client, length = self.chance.choice(list(self.clients)), self.chance.randint(2, 60)
         kind = self.chance.choices(["stream", "leave", "whole", "rude"], [6, 1, 2, 1])[0]
         try:
             if kind == "rude":
                 return await asyncio.to_thread(self.rude)
             if kind == "whole":
-                return await self.whole(tenant, length)
-            return await self.stream(tenant, length, kind == "leave")
+                return await self.whole(client, length)
+            return await self.stream(client, length, kind == "leave")
         except openai.APIStatusError as error:
             code = (error.body or {}).get("code")
             if code not in EXPLICIT:
@@ -141,6 +142,13 @@ class Clients:
         await asyncio.gather(*(loop() for _ in range(CLIENTS)))
         for client in self.clients.values():
             await client.close()
+
+
+def passes(client):
+    try:
+        return client.chat.completions.create(model="sim", messages=MESSAGES, max_tokens=2)
+    except openai.RateLimitError:
+        return None
 
 
 async def disturb(fairway, clients, chance, done):
@@ -193,11 +201,11 @@ async def disturb(fairway, clients, chance, done):
 
 def test_chaos():
     chance = random.Random(SEED)
-    with Fairway("--quiet") as f:
+    with Fairway("--quiet") as f, Gateway(f) as second:
         f.apply(manifest(chance))
         keys = {tenant: f.cli("key", "create", tenant).stdout.strip() for tenant in ("red", "blue")}
         wait_for(lambda: len([r for r in f.replicas("sim") if r["state"] == "ready"]) >= 2, "two replicas")
-        clients = Clients(f, keys, chance)
+        clients = Clients([f, second], keys, chance)
 
         memory = Memory(f.process.pid)
 
@@ -218,15 +226,18 @@ def test_chaos():
         assert clients.wrong == []
         assert clients.outcomes["complete stream"] > 20
 
+        def scrape():
+            return [requests.get(g.url + "/metrics").text for g in (f, second)]
+
         def at_rest():
-            text = requests.get(f.url + "/metrics").text
-            return all(metric(text, name, model_name="sim") == 0 for name in ("fairway_requests_running", "inference_queue_length"))
+            return all(metric(text, name, model_name="sim") == 0 for text in scrape()
+                       for name in ("fairway_requests_running", "inference_queue_length"))
         wait_for(at_rest, "nothing runs or waits")
         # A request that was reset may never have been one; half a request never is.
         sure = sum(n for what, n in clients.outcomes.items() if what not in ("rude: half", "rude: reset"))
-        text = requests.get(f.url + "/metrics").text
-        answered = sum(float(v) for v in re.findall(r'^inference_requests_total\{.*model_name="sim".*\} (\S+)$', text, re.M))
-        print(f"{sure} to {sure + clients.outcomes['rude: reset']} requests by the clients' count, {answered:.0f} by the gateway's")
+        answered = sum(float(v) for text in scrape()
+                       for v in re.findall(r'^inference_requests_total\{.*model_name="sim".*\} (\S+)$', text, re.M))
+        print(f"{sure} to {sure + clients.outcomes['rude: reset']} requests by the clients' count, {answered:.0f} by the gateways'")
         assert sure <= answered <= sure + clients.outcomes["rude: reset"]
         if SECONDS >= 300 and BIN.parent.name == "release":
             assert memory.fifth(4) - memory.fifth(1) < MEMORY_GROWTH_MAX
@@ -239,4 +250,5 @@ def test_chaos():
         for tenant in keys:  # what nobody holds any more: a limit of one at a time lets one pass
             f.apply({"apiVersion": "fairway.dev/v1", "kind": "Tenant", "metadata": {"name": tenant},
                      "spec": {"limits": {"concurrency": 1}}})
-            f.client(keys[tenant]).chat.completions.create(model="sim", messages=MESSAGES, max_tokens=2)
+            for gateway in (f, second):
+                wait_for(lambda: passes(gateway.client(keys[tenant])), "nothing is held")
