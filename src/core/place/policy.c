@@ -25,14 +25,23 @@ const struct place_policy place_random = {.name = "random", .score = all_equal, 
 
 /* ---- best_fit ---- */
 
-/* Half the share of the largest node that is left of each resource: the less, the better. */
+static int64_t most_milli(const struct place_case *c)
+{
+    return (int64_t)MAX(c->place->largest.gpus, 1) * PLACE_MILLI;
+}
+
+static int64_t most_cpu(const struct place_case *c)
+{
+    return MAX(c->place->largest.cpu, 1);
+}
+
+/* 1 - (cpu left / most + gpu left / most) / 2, in per cent, rounded down. */
 static int best_fit_score(const struct place_case *c)
 {
-    const struct place_largest *largest = &c->place->largest;
-    double cpu = (double)(c->view->cpu_free - c->request->cpu) / (double)MAX(largest->cpu, 1);
-    double gpu = (double)(c->view->room_sum - milli_of(c->request)) /
-                 (double)(MAX(largest->gpus, 1) * PLACE_MILLI);
-    return (int)((1.0 - cpu * 0.5 - gpu * 0.5) * PLACE_PERCENT);
+    int64_t cpu = c->view->cpu_free - c->request->cpu;
+    int64_t gpu = c->view->room_sum - milli_of(c->request);
+    int64_t all = 2 * most_cpu(c) * most_milli(c);
+    return (int)((all - cpu * most_milli(c) - gpu * most_cpu(c)) * PLACE_PERCENT / all);
 }
 
 const struct place_policy place_best_fit = {.name = "best_fit", .score = best_fit_score};
@@ -74,7 +83,7 @@ static int clustering_score(const struct place_case *c)
     const struct place_request *r = c->request;
     uint32_t kind = UINT32_C(1) << (r->gpus ? r->gpus : PLACE_KIND_SHARE), there = c->view->kinds;
     int band = there == kind ? 3 : there & kind ? 2 : there == 0 ? 1 : 0;
-    int most = MAX(c->place->largest.gpus, 1) * PLACE_MILLI;
+    int most = (int)most_milli(c);
     if (!wants_gpu(r))
         return 0;
     return PLACE_PERCENT / 4 * (most - c->view->room_sum) / most + PLACE_PERCENT / 4 * band;
@@ -84,14 +93,15 @@ const struct place_policy place_clustering = {.name = "clustering", .score = clu
 
 /* ---- dot_product ---- */
 
+/* 1 - (cpu left * cpu asked / most^2 + gpu left * gpu asked / most^2) / 2, in per cent, rounded down. */
 static int dot_product_score(const struct place_case *c)
 {
-    const struct place_largest *largest = &c->place->largest;
-    double cpu_most = (double)MAX(largest->cpu, 1),
-           gpu_most = (double)(MAX(largest->gpus, 1) * PLACE_MILLI);
-    double dot = (double)c->view->cpu_free / cpu_most * ((double)c->request->cpu / cpu_most) +
-                 (double)c->view->room_sum / gpu_most * ((double)milli_of(c->request) / gpu_most);
-    return (int)((1.0 - dot / 2) * PLACE_PERCENT);
+    __int128 cpu_square = (__int128)most_cpu(c) * most_cpu(c),
+             gpu_square = (__int128)most_milli(c) * most_milli(c);
+    __int128 cpu = (__int128)c->view->cpu_free * c->request->cpu * gpu_square,
+             gpu = (__int128)c->view->room_sum * milli_of(c->request) * cpu_square;
+    __int128 all = 2 * cpu_square * gpu_square;
+    return (int)((all - cpu - gpu) * PLACE_PERCENT / all);
 }
 
 const struct place_policy place_dot_product = {.name = "dot_product", .score = dot_product_score};

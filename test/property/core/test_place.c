@@ -276,17 +276,27 @@ static int possibilities(const struct mig_geometry *g, struct mig_use use)
     return count;
 }
 
+/* The most s for which s/100 is not more than part/whole. */
+static int percent(__int128 part, __int128 whole)
+{
+    int s = 0;
+    while ((s + 1) * whole <= 100 * part)
+        s++;
+    return s;
+}
+
 /* Of putting the lease there; the lease says which GPUs. */
 static int score(const struct world *w, int slot, const struct place_request *r,
                  const struct place_lease *l)
 {
     const struct place_node_spec *n = &w->nodes[slot];
     struct left left = left_of(w, slot), after = left;
-    int gpu = __builtin_ctz(l->gpus | 1u << 31), idle = idle_count(n, &left), most_gpus = 1;
-    int64_t most_cpu = 1;
-    double asked = r->gpus ? r->gpus * 1000.0 : r->share_milli, free = all_room(n, &left);
+    int gpu = __builtin_ctz(l->gpus | 1u << 31), idle = idle_count(n, &left);
+    __int128 most_cpu = 1, most_milli = 1000;
+    int64_t asked = r->gpus ? r->gpus * 1000 : r->share_milli, free = all_room(n, &left);
     for (int i = 0; i < NODES; i++) {
-        most_gpus = w->nodes[i].gpu_count > most_gpus ? w->nodes[i].gpu_count : most_gpus;
+        most_milli =
+            w->nodes[i].gpu_count * 1000 > most_milli ? w->nodes[i].gpu_count * 1000 : most_milli;
         most_cpu = w->nodes[i].cpu > most_cpu ? w->nodes[i].cpu : most_cpu;
     }
     subtract(&after, n, l);
@@ -297,15 +307,14 @@ static int score(const struct world *w, int slot, const struct place_request *r,
     if (policy == &place_fgd)
         return fgd_score(w, slot, l);
     if (policy == &place_best_fit)
-        return (int)((1.0 - (double)(left.cpu - r->cpu) / (double)most_cpu * 0.5 -
-                      (free - asked) / (most_gpus * 1000.0) * 0.5) *
-                     100);
+        return percent(2 * most_cpu * most_milli - (left.cpu - r->cpu) * most_milli -
+                           (free - asked) * most_cpu,
+                       2 * most_cpu * most_milli);
     if (policy == &place_dot_product)
-        return (
-            int)((1.0 - ((double)left.cpu / (double)most_cpu * ((double)r->cpu / (double)most_cpu) +
-                         free / (most_gpus * 1000.0) * (asked / (most_gpus * 1000.0))) /
-                            2) *
-                 100);
+        return percent(2 * most_cpu * most_cpu * most_milli * most_milli -
+                           (__int128)left.cpu * r->cpu * most_milli * most_milli -
+                           (__int128)free * asked * most_cpu * most_cpu,
+                       2 * most_cpu * most_cpu * most_milli * most_milli);
     if (policy == &place_packing && l->gpus) {
         int taken = room(n, &left, gpu), new_idle = idle - idle_count(n, &after);
         if (idle == n->gpu_count)
@@ -317,7 +326,7 @@ static int score(const struct world *w, int slot, const struct place_request *r,
     if (policy == &place_clustering && l->gpus) {
         unsigned kind = 1u << (r->gpus ? r->gpus : 0);
         int band = !left.kinds ? 1 : left.kinds == kind ? 3 : left.kinds & kind ? 2 : 0;
-        return 25 * (most_gpus * 1000 - (int)free) / (most_gpus * 1000) + 25 * band;
+        return (int)(25 * (most_milli - free) / most_milli) + 25 * band;
     }
     return 0;
 }
