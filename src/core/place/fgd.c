@@ -261,10 +261,13 @@ static int64_t whole_room(const struct place_target *t, int model, int row, int 
     return (int64_t)PLACE_MILLI * idle * t->tables[model].whole[row * WIDTH_WHOLE + idle];
 }
 
+/* Of the node's only model, or of each of them. */
 static int64_t all_whole_room(const struct place_target *t, const struct place_view *v, int row,
                               uint16_t idle)
 {
     int64_t sum = 0;
+    if ((v->models & (v->models - 1)) == 0)
+        return idle ? whole_room(t, v->model[0], row, place_count(idle)) : 0;
     while (idle) {
         int model = v->model[__builtin_ctz(idle)];
         uint16_t alike = 0;
@@ -292,34 +295,19 @@ static void fgd_look(const struct place *p, struct place_view *v)
     v->value = all_share_room(t, v, row) + all_whole_room(t, v, row, v->idle);
 }
 
-/* F before less F after, of which `used` is no room any more. */
-static int score_of(const struct place_case *c, int used, int64_t usable_after)
+/* F before less F after, times the weight of all; `used` is no room any more. */
+static int64_t gain_of(const struct place_case *c, int used, int64_t usable_after)
 {
-    const struct place_target *t = c->place->target;
-    int64_t gain = (int64_t)t->weight * used - c->view->value + usable_after;
+    return (int64_t)c->place->target->weight * used - c->view->value + usable_after;
+}
+
+static int score_of_gain(const struct place_target *t, int64_t gain)
+{
     double x = (double)gain / (double)MAX(t->weight, 1u) / PLACE_MILLI;
     return (int)(PLACE_PERCENT / (1.0 + exp(-x)));
 }
 
-/* What would be usable after the share was put on GPU i, beyond what stays the same. */
-static int64_t usable_with_share(const struct place_case *c, int row, unsigned i)
-{
-    const struct place_target *t = c->place->target;
-    const struct place_view *v = c->view;
-    int model = v->model[i], before = v->room[i];
-    int after = before - place_share_room(&c->node->gpus[i], c->request);
-    uint16_t idle = v->idle & (uint16_t) ~(1u << i);
-    return after * share_weight(t, model, row, t->step_of_room[after]) -
-           before * share_weight(t, model, row, v->step[i]) + all_whole_room(t, v, row, idle);
-}
-
-static int share_score(const struct place_case *c, int row, int64_t share_room, unsigned i)
-{
-    return score_of(c, place_share_room(&c->node->gpus[i], c->request),
-                    share_room + usable_with_share(c, row, i));
-}
-
-static int whole_score(const struct place_case *c, int row)
+static int64_t whole_gain(const struct place_case *c, int row)
 {
     const struct place_target *t = c->place->target;
     const struct place_view *v = c->view;
@@ -327,34 +315,68 @@ static int whole_score(const struct place_case *c, int row)
         all_share_room(t, v, row) + all_whole_room(t, v, row, v->idle & (uint16_t)~c->gpus);
     place_each_gpu(i, c->gpus) usable -=
         PLACE_MILLI * share_weight(t, v->model[i], row, v->step[i]);
-    return score_of(c, place_count(c->gpus) * PLACE_MILLI, usable);
+    return gain_of(c, place_count(c->gpus) * PLACE_MILLI, usable);
+}
+
+/* Of the share on GPU i; `share_room` is what shares could use before, with the CPU that is left then. */
+static int64_t share_gain(const struct place_case *c, int row, int64_t share_room, unsigned i)
+{
+    const struct place_target *t = c->place->target;
+    const struct place_view *v = c->view;
+    int model = v->model[i], before = v->room[i];
+    int used = place_share_room(&c->node->gpus[i], c->request), after = before - used;
+    int64_t usable = share_room + after * share_weight(t, model, row, t->step_of_room[after]) -
+                     before * share_weight(t, model, row, v->step[i]) +
+                     all_whole_room(t, v, row, v->idle & (uint16_t) ~(1u << i));
+    return gain_of(c, used, usable);
+}
+
+/* Without memory to mind, GPUs alike with the same room are worth the same. */
+static bool is_like(const struct place_case *c, unsigned i, unsigned k)
+{
+    return c->view->room[i] == c->view->room[k] && c->view->model[i] == c->view->model[k] &&
+           c->node->gpus[i].spec.memory == 0 && c->node->gpus[k].spec.memory == 0;
+}
+
+static int64_t best_share_gain(const struct place_case *c, int row)
+{
+    int64_t share_room = all_share_room(c->place->target, c->view, row), best = INT64_MIN;
+    unsigned last = PLACE_GPUS_MAX;
+    place_each_gpu(i, c->gpus)
+    {
+        if (last < PLACE_GPUS_MAX && is_like(c, i, last))
+            continue;
+        last = i;
+        int64_t gain = share_gain(c, row, share_room, i);
+        best = MAX(best, gain);
+    }
+    return best;
+}
+
+static int row_after(const struct place_case *c)
+{
+    return row_of(c->place->target, c->view->cpu_free - c->request->cpu);
 }
 
 static int fgd_score(const struct place_case *c)
 {
-    const struct place_target *t = c->place->target;
-    int row = row_of(t, c->view->cpu_free - c->request->cpu), best = 0;
-    if (!place_is_share(c->request))
-        return whole_score(c, row);
-    int64_t share_room = all_share_room(t, c->view, row);
-    place_each_gpu(i, c->gpus) best = MAX(best, share_score(c, row, share_room, i));
-    return best;
+    int row = row_after(c);
+    return score_of_gain(c->place->target,
+                         place_is_share(c->request) ? best_share_gain(c, row) : whole_gain(c, row));
 }
 
+/* The first of those that have the node's score. */
 static int fgd_share_gpu(const struct place_case *c)
 {
     const struct place_target *t = c->place->target;
-    int row = row_of(t, c->view->cpu_free - c->request->cpu), best = -1, gpu = PLACE_NONE;
+    int row = row_after(c), score = fgd_score(c);
     int64_t share_room = all_share_room(t, c->view, row);
     place_each_gpu(i, c->gpus)
     {
-        int score = share_score(c, row, share_room, i);
-        if (score <= best)
-            continue;
-        best = score;
-        gpu = (int)i;
+        if (score_of_gain(t, share_gain(c, row, share_room, i)) == score)
+            return (int)i;
     }
-    return gpu;
+    return PLACE_NONE;
 }
 
 const struct place_policy place_fgd = {

@@ -15,6 +15,8 @@ static int16_t *new_level(struct arena *memory, uint32_t size)
 {
     int16_t *scores = arena_array(memory, size, sizeof(*scores));
     CHECK(scores);
+    for (uint32_t i = 0; i < size; i++)
+        scores[i] = RANK_OUT;
     return scores;
 }
 
@@ -37,15 +39,11 @@ void rank_init(struct rank *r, struct arena *memory, uint32_t places)
         if (n <= RANK_FAN)
             break;
     }
-    rank_forget(r);
+    r->stale = true;
 }
 
 void rank_forget(struct rank *r)
 {
-    uint32_t n = r->places;
-    for (int i = 0; i < r->level_count; i++, n = blocks(n))
-        for (uint32_t k = 0; k < blocks(n) * RANK_FAN; k++)
-            r->levels[i][k] = RANK_OUT;
     r->stale = true;
 }
 
@@ -102,13 +100,30 @@ static void set(struct rank *r, uint32_t place, int16_t score)
     }
 }
 
+/* Maxima of all blocks, level by level. */
+static void set_all_maxima(struct rank *r)
+{
+    uint32_t n = blocks(r->places);
+    for (int level = 1; level < r->level_count; level++, n = blocks(n))
+        for (uint32_t i = 0; i < n; i++)
+            r->levels[level][i] = block_max(r->levels[level - 1] + (size_t)i * RANK_FAN);
+}
+
+static void score_all(struct rank *r, uint32_t count, rank_score_fn *score, const void *context)
+{
+    for (uint32_t place = 0; place < count; place++)
+        r->levels[0][place] = (int16_t)score(context, place);
+    for (uint32_t place = count; place < r->places; place++)
+        r->levels[0][place] = RANK_OUT;
+    set_all_maxima(r);
+}
+
 void rank_update(struct rank *r, const struct rank_log *log, uint32_t count, rank_score_fn *score,
                  const void *context)
 {
     CHECK(count <= r->places);
     if (r->stale || log->count - r->seen > log->cap) {
-        for (uint32_t place = 0; place < count; place++)
-            set(r, place, (int16_t)score(context, place));
+        score_all(r, count, score, context);
     } else {
         for (uint64_t i = r->seen; i < log->count; i++) {
             uint32_t place = log->places[i & (log->cap - 1)];
