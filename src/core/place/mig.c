@@ -109,9 +109,9 @@ const struct mig_geometry *mig_geometry_find(struct str gpu)
 
 uint8_t mig_profile_find(struct str name)
 {
-    for (uint8_t i = NONE + 1; i < PROFILE_END; i++)
+    for (unsigned i = NONE + 1; i < PROFILE_END; i++)
         if (str_eq(name, str_from(names[i])))
-            return i;
+            return (uint8_t)i;
     return MIG_NONE;
 }
 

@@ -32,9 +32,10 @@ struct world {
     bool removed[NODES];
     struct place_lease leases[LEASES];
     int lease_count;
-    struct place_request expected[EXPECTED];
-    uint32_t counts[EXPECTED];
-    int expected_count;
+    struct place_request told[EXPECTED],
+        expected[EXPECTED]; /* of what will come; what of it is kept */
+    uint32_t told_counts[EXPECTED], counts[EXPECTED];
+    int told_count, expected_count;
     uint64_t next_owner, next_node;
     uint64_t seed, random;
     int step;
@@ -446,7 +447,7 @@ static uint16_t part_of(const struct world *w, const struct place_choice *choice
         if (best < 0 || room(n, &left, i) < room(n, &left, best))
             best = i;
     }
-    return by_score ? 0 : (uint16_t)(1u << best);
+    return by_score || best < 0 ? 0 : (uint16_t)(1u << best);
 }
 
 static void check_choice(struct world *w, const struct place_request *r,
@@ -567,6 +568,13 @@ static struct state state_of(const struct world *w)
     return s;
 }
 
+static bool same_state(const struct state *a, const struct state *b)
+{
+    return memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0 &&
+           memcmp(a->holdings, b->holdings, sizeof(a->holdings)) == 0 &&
+           a->free_holding == b->free_holding && a->changes == b->changes;
+}
+
 static void arrive(struct world *w)
 {
     struct place_request r = some_request(w);
@@ -576,7 +584,7 @@ static void arrive(struct world *w)
     struct state before = state_of(w);
     int dry = place_choose(&w->place, owner, &r, &choice);
     struct state after = state_of(w);
-    TRUE_OF(memcmp(&before, &after, sizeof(before)) == 0);
+    TRUE_OF(same_state(&before, &after));
     TRUE_OF(dry == (fits_somewhere(w, &r) ? 0 : ERR_UNAVAILABLE));
     if (!dry)
         check_choice(w, &r, &choice);
@@ -660,48 +668,70 @@ static void change_node(struct world *w)
     w->removed[slot] = false;
 }
 
-/* All of it is kept: there are few, and each matters. */
-static void expect_other(struct world *w)
+/* Of what the state was told the most frequent, of equal ones the first, until they are 95 %. */
+static void keep_expected(struct world *w)
 {
-    w->expected_count = 0;
-    for (int i = 0; i < EXPECTED; i++) {
-        struct place_request r = some_request(w);
-        if (r.mig || r.share_mib)
-            continue;
-        r.cpu += i; /* no two alike */
-        w->expected[w->expected_count] = r;
-        w->counts[w->expected_count++] = 100 + (uint32_t)below(w, 10);
-    }
-    place_set_target(&w->place, w->expected, w->counts, (size_t)w->expected_count);
-    if (w->expected_count == 0)
-        return;
-    /* 95 % of them: the least frequent one, of equal ones the last, is not. */
-    int64_t sum = expected_weight(w), kept = 0;
     bool in[EXPECTED] = {false};
+    int64_t sum = 0, kept = 0;
+    w->expected_count = 0;
+    for (int i = 0; i < w->told_count; i++)
+        sum += w->told_counts[i];
     while (kept * 100 < sum * 95) {
         int most = -1;
-        for (int i = 0; i < w->expected_count; i++)
-            if (!in[i] && (most < 0 || w->counts[i] > w->counts[most]))
+        for (int i = 0; i < w->told_count; i++)
+            if (!in[i] && (most < 0 || w->told_counts[i] > w->told_counts[most]))
                 most = i;
         in[most] = true;
-        kept += w->counts[most];
+        kept += w->told_counts[most];
+        w->expected[w->expected_count] = w->told[most];
+        w->counts[w->expected_count++] = w->told_counts[most];
     }
-    int count = 0;
-    for (int i = 0; i < w->expected_count; i++) {
-        if (!in[i])
+}
+
+static void expect_other(struct world *w)
+{
+    w->told_count = 0;
+    for (int i = 0; i < EXPECTED; i++) {
+        struct place_request r = some_request(w);
+        r.cpu += i; /* no two alike */
+        if (r.mig || r.share_mib)
             continue;
-        w->expected[count] = w->expected[i];
-        w->counts[count++] = w->counts[i];
+        w->told[w->told_count] = r;
+        w->told_counts[w->told_count++] = 1 + (uint32_t)below(w, chance(w, 50) ? 10 : 300);
     }
-    w->expected_count = count;
+    keep_expected(w);
+    place_set_target(&w->place, w->told, w->told_counts, (size_t)w->told_count);
+}
+
+static bool same_gpu(const struct place_gpu *a, const struct place_gpu *b)
+{
+    const struct place_gpu_spec *s = &a->spec, *t = &b->spec;
+    return s->model == t->model && s->numa == t->numa && s->nvlink == t->nvlink &&
+           s->faulty == t->faulty && s->memory == t->memory && s->mig == t->mig &&
+           a->mib_used == b->mib_used && a->milli_used == b->milli_used && a->leases == b->leases &&
+           a->mig.slices == b->mig.slices && a->mig.media == b->mig.media;
 }
 
 static bool same_node(const struct place_node *a, const struct place_node *b)
 {
-    return memcmp(&a->spec, &b->spec, sizeof(a->spec)) == 0 && a->removed == b->removed &&
-           a->cpu_used == b->cpu_used && a->memory_used == b->memory_used &&
-           a->leases == b->leases && memcmp(a->kinds, b->kinds, sizeof(a->kinds)) == 0 &&
-           memcmp(a->gpus, b->gpus, sizeof(a->gpus)) == 0;
+    const struct place_node_spec *s = &a->spec, *t = &b->spec;
+    for (int i = 0; i < PLACE_GPUS_MAX; i++)
+        if (!same_gpu(&a->gpus[i], &b->gpus[i]))
+            return false;
+    return s->id == t->id && s->cpu == t->cpu && s->memory == t->memory && s->spot == t->spot &&
+           s->closed == t->closed && s->gpu_count == t->gpu_count &&
+           place_set_within(&s->labels, &t->labels) && place_set_within(&t->labels, &s->labels) &&
+           place_set_within(&s->taints, &t->taints) && place_set_within(&t->taints, &s->taints) &&
+           a->removed == b->removed && a->cpu_used == b->cpu_used &&
+           a->memory_used == b->memory_used && a->leases == b->leases &&
+           memcmp(a->kinds, b->kinds, sizeof(a->kinds)) == 0;
+}
+
+static bool same_lease(const struct place_lease *a, const struct place_lease *b)
+{
+    return a->owner == b->owner && a->node == b->node && a->since == b->since && a->cpu == b->cpu &&
+           a->memory == b->memory && a->mib == b->mib && a->milli == b->milli &&
+           a->gpus == b->gpus && a->mig == b->mig && a->mig_start == b->mig_start;
 }
 
 /* Makes the state anew in `again`, as after a restart. */
@@ -716,15 +746,24 @@ static void rebuild(struct world *w, struct place *again)
     for (int slot = 0; slot < NODES; slot++)
         if (w->removed[slot])
             place_node_remove(again, w->nodes[slot].id);
-    place_set_target(again, w->expected, w->counts, (size_t)w->expected_count);
+    place_set_target(again, w->told, w->told_counts, (size_t)w->told_count);
+}
+
+static void same_decision(struct world *w, struct place *again)
+{
+    struct place_request r = some_request(w);
+    struct place_choice a = {0}, b = {0};
+    uint64_t owner = below(w, 1000);
+    int error = place_choose(&w->place, owner, &r, &a);
+    TRUE_OF(place_choose(again, owner, &r, &b) == error);
+    TRUE_OF(error || (w->place.nodes[a.node].spec.id == again->nodes[b.node].spec.id &&
+                      a.gpus == b.gpus && a.mig_start == b.mig_start && a.score == b.score));
 }
 
 static void restart(struct world *w)
 {
     struct place again;
     int at = 0;
-    /* What is expected is kept whole only if it is kept in the same words. */
-    expect_other(w);
     rebuild(w, &again);
     TRUE_OF(place_check(&again) == NULL);
     for (int slot = 0; slot < NODES; slot++)
@@ -732,9 +771,11 @@ static void restart(struct world *w)
             TRUE_OF(same_node(&w->place.nodes[slot], &again.nodes[at++]));
     for (int k = 0; k < w->lease_count; k++) {
         const struct place_lease *l = place_lease_find(&again, w->leases[k].owner);
-        TRUE_OF(l && memcmp(l, &w->leases[k], sizeof(*l)) == 0);
+        TRUE_OF(l && same_lease(l, &w->leases[k]));
         TRUE_OF(place_restore(&again, &w->leases[k]) == ERR_CONFLICT);
     }
+    for (int i = 0; i < 5; i++)
+        same_decision(w, &again);
     place_fini(&again);
 }
 
