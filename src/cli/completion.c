@@ -3,11 +3,18 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/place/policy.h"
 
 static void print_verbs(const char *before, const char *between, const char *after)
 {
     for (const struct verb *const *v = cli_verbs; *v; v++)
         printf("%s%s%s%s%s", before, (*v)->name, between, between[0] ? (*v)->summary : "", after);
+}
+
+static void print_policies(const char *after)
+{
+    for (const struct place_policy *const *policy = place_policies; *policy; policy++)
+        printf("%s%s", (*policy)->name, after);
 }
 
 static void bash(void)
@@ -23,6 +30,13 @@ static void bash(void)
            "    COMPREPLY=($(compgen -W \"$(fairway get models 2>/dev/null | awk 'NR > 1 {print "
            "$1}')\" "
            "-- \"$word\")) ;;\n"
+           "  simulate)\n"
+           "    case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
+           "    simulate) COMPREPLY=($(compgen -W openb -- \"$word\")) ;;\n"
+           "    --policy | -p) COMPREPLY=($(compgen -W '");
+    print_policies(" ");
+    printf("' -- \"$word\")) ;;\n"
+           "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n    esac ;;\n"
            "  *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\n"
            "complete -F _fairway fairway\n");
 }

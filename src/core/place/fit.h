@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does a request fit a node, and on which GPUs? Shared by the files of core/place. Pure. */
+#ifndef FAIRWAY_CORE_PLACE_FIT_H
+#define FAIRWAY_CORE_PLACE_FIT_H
+
+#include "core/place/policy.h"
+
+bool place_request_is_valid(const struct place_request *r);
+
+/* Fills gpus of the case. */
+bool place_fits(struct place_case *c);
+
+/* Thousandths of a GPU that shares may still have. */
+int place_room(const struct place_gpu *gpu);
+
+#endif
