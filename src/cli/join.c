@@ -168,6 +168,7 @@ static int deliver_usage(struct join *j, struct err *err)
         error = post_usage(j, &report, err);
         if (error)
             break;
+        gateway_usage_told(j->options.gateway, report.rows, report.count);
         j->usage_sequence++;
         j->rows += report.count;
         j->row_count -= report.count;

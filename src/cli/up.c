@@ -54,7 +54,10 @@ static void publish_keys(void *ctx, struct key_table *take_keys)
 static struct usage *take_usage(void *ctx, struct arena *a, size_t *ret_count)
 {
     struct up *up = ctx;
-    return gateway_take_usage(up->front.gateway, a, ret_count);
+    struct usage *rows = gateway_take_usage(up->front.gateway, a, ret_count);
+    gateway_usage_told(up->front.gateway, rows,
+                       *ret_count); /* the controller keeps them until they are stored */
+    return rows;
 }
 
 static void add_usage(void *ctx, const struct usage *rows, size_t count)

@@ -67,6 +67,9 @@ struct managed_replica {
 struct gateways {
     struct hub *hub;         /* own */
     struct routes *routes;   /* ref; NULL: none were published yet */
+    struct buf routes_text;  /* the last one that was other than the one before, as JSON */
+    uint64_t routes_version; /* its version */
+    uint64_t rendered;       /* the version of the snapshot that was looked at for it */
     uint64_t keys_version;   /* grows with every change of the keys */
     struct loop_timer timer; /* runs while there are others */
     uint64_t sequence,

@@ -83,6 +83,8 @@ void gateway_begin_sharing(struct gateway *g);
 /* What was charged since the last report and what runs and waits, in the arena, which has room for it. `whole`: of tenants
  * with nothing new too, if something of their minutes is used. */
 struct sync_state gateway_report(struct gateway *g, struct arena *a, bool whole);
+/* Rows that gateway_take_usage gave are in the ledger: until then the others reckon with them as with what is open. */
+void gateway_usage_told(struct gateway *g, const struct usage *rows, size_t count);
 /* After the first routes. */
 void gateway_follow(struct gateway *g, const struct sync_orders *orders);
 /* There were no orders for long: what the others have open is not known. Leases stay. */

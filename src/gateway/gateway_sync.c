@@ -70,6 +70,14 @@ struct sync_state gateway_report(struct gateway *g, struct arena *a, bool whole)
                                .models = report_models(g, a)};
 }
 
+void gateway_usage_told(struct gateway *g, const struct usage *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct tenant *tenant = tenants_get(&g->tenants, rows[i].tenant, NULL); /* it is there */
+        tenant_told(tenant, rows[i].input_tokens + rows[i].output_tokens, rows[i].cost);
+    }
+}
+
 /* ---- orders ---- */
 
 static void join_all(struct gateway *g)

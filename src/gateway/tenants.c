@@ -79,6 +79,8 @@ void tenant_settle(struct tenant *t, const struct limit_rules *rules, struct lim
 {
     pthread_mutex_lock(&t->mutex);
     limit_settle(&t->account, rules, hold, tokens, cost, now());
+    t->untold_tokens += (int64_t)tokens;
+    t->untold_cost += (int64_t)cost;
     pthread_mutex_unlock(&t->mutex);
 }
 
@@ -114,11 +116,14 @@ bool tenant_report(struct tenant *t, bool whole, struct sync_tenant *ret_report)
 {
     struct sync_tenant report = {.name = t->name};
     pthread_mutex_lock(&t->mutex);
-    bool news = is_news(&t->account.own, &t->reported);
-    report.did.charge = t->account.own;
+    struct limit_charge charge = t->account.own;
+    charge.held_tokens += (uint64_t)MAX(t->untold_tokens, 0);
+    charge.held_cost += (uint64_t)MAX(t->untold_cost, 0);
+    bool news = is_news(&charge, &t->reported);
+    report.did.charge = charge;
     report.did.charge.requests -= t->reported.requests;
     report.did.charge.tokens -= t->reported.tokens;
-    t->reported = t->account.own;
+    t->reported = charge;
     limit_level(&t->account, &t->rules, now(), &report.level_requests, &report.level_tokens);
     pthread_mutex_unlock(&t->mutex);
     *ret_report = report;
@@ -158,6 +163,14 @@ void tenant_set_others(struct tenant *t, const struct share_others *others)
     limit_add_usage(&t->account, &usage, time);
     t->told_tokens = others->settled_tokens;
     t->told_cost = others->settled_cost;
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void tenant_told(struct tenant *t, int64_t tokens, int64_t cost)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->untold_tokens -= tokens;
+    t->untold_cost -= cost;
     pthread_mutex_unlock(&t->mutex);
 }
 

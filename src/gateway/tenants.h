@@ -24,8 +24,9 @@ struct tenant {
     struct limit_account account; /* by the mutex, as are the rest */
     struct limit_rules
         rules; /* of the newest snapshot: by which the minutes drain between requests */
-    struct limit_charge reported;    /* of account.own: what the last report said */
-    uint64_t told_tokens, told_cost; /* settled by other gateways, as last told */
+    struct limit_charge reported;       /* of account.own: what the last report said */
+    uint64_t told_tokens, told_cost;    /* settled by other gateways, as last told */
+    int64_t untold_tokens, untold_cost; /* settled here, and not told to the others yet */
 };
 
 struct tenants {
@@ -49,6 +50,8 @@ void tenant_begin_reports(struct tenant *t);
 /* The totals of the others begin anew; of the minutes at least so much is used. */
 void tenant_join(struct tenant *t, uint64_t requests, uint64_t tokens);
 void tenant_set_others(struct tenant *t, const struct share_others *others);
+/* So much of what was settled here is known to the others now; what is not is reported as open. */
+void tenant_told(struct tenant *t, int64_t tokens, int64_t cost);
 /* Nobody knows what the others have open. */
 void tenant_forget_others(struct tenant *t);
 

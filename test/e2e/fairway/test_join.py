@@ -77,6 +77,19 @@ async def hammer(clients, seconds, model="sim", **options):
     return counts
 
 
+def until_refused(client):
+    """Asks until it is refused at several exchanges' distance; the number of those served."""
+    served, refusals = 0, 0
+    while refusals < 4:
+        try:
+            client.chat.completions.create(model="sim", messages=ASK, max_tokens=2)
+            served, refusals = served + 1, 0
+        except openai.RateLimitError:
+            refusals += 1
+            time.sleep(SYNC_PERIOD)
+    return served
+
+
 def serve_limited(fairway, profile="decode=1000,answer=0", slots=64, **limits):
     fairway.serve("sim", slots=slots, profile=profile, price={"input": "1000", "output": "1000"})
     fairway.apply(tenant_manifest("team", limits=limits))
@@ -89,18 +102,17 @@ def test_a_limit_in_a_minute_is_one_limit(fairway):
     key = serve_limited(fairway, requestsPerMinute=limit)
     with joined(fairway, 2) as gateways:
         everywhere = [fairway, *gateways]
-        begun = time.monotonic()
-        for turn in range(limit):
-            everywhere[turn % 3].client(key).chat.completions.create(model="sim", messages=ASK, max_tokens=2)
-            time.sleep(SYNC_PERIOD / 10)
+        begun, first = time.monotonic(), 0
+        for gateway in everywhere:  # each learns that all is used up
+            first += until_refused(gateway.client(key))
         counts = asyncio.run(hammer([g.async_client(key) for g in everywhere], 3, max_tokens=2))
         passed = time.monotonic() - begun
-        told_late = 3 * 2  # each refills within two exchanges what the others take meanwhile
-        assert counts["refused"] > 0
-        assert limit + counts["served"] <= limit + limit * passed / 60 + told_late
+        assert first >= limit and counts["refused"] > 0
+        # A request that has room again may come to all three before they tell each other; it is a debt then.
+        assert first + counts["served"] <= limit + limit * passed / 60 + 2 * 2
         text = requests.get(gateways[0].url + "/metrics").text
         assert metric(text, "fairway_controller_connected") == 1
-        wait_for(lambda: sum(r["requests"] for r in usage(fairway)) == limit + counts["served"],
+        wait_for(lambda: sum(r["requests"] for r in usage(fairway)) == first + counts["served"],
                  "the ledger has what was served, to the unit")
 
 
