@@ -31,7 +31,8 @@ struct slots {
 
 void slots_init(struct slots *slots, struct model *model);
 void slots_fini(struct slots *slots);
-/* The idle slot that knows most of these tokens' beginning, and how many it knows. There must be one. */
+/* The idle slot that knows most of these tokens' beginning, if that is half of them or half of what it knows; else the one that
+ * is idle for longest. And how many it knows. There must be one. */
 struct slot *slots_find(const struct slots *slots, const int32_t *tokens, size_t count,
                         uint32_t *ret_known);
 /* The job's sequence begins in the slot, with `known` tokens computed already. */

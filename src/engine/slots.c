@@ -23,24 +23,38 @@ static uint32_t common(const struct slot *slot, const int32_t *tokens, size_t co
     return same;
 }
 
+/* The last token is always computed: its logits are wanted. */
+static uint32_t known_by(const struct slot *slot, const int32_t *tokens, size_t count)
+{
+    return common(slot, tokens, count - 1);
+}
+
+/* Instructions that many prompts begin with must not cost a conversation its cells while others are free. */
+static bool is_worth_its_cells(const struct slot *slot, uint32_t known, size_t count)
+{
+    return 2 * (uint64_t)known >= MIN((size_t)slot->cached, count);
+}
+
 struct slot *slots_find(const struct slots *slots, const int32_t *tokens, size_t count,
                         uint32_t *ret_known)
 {
-    struct slot *best = NULL;
+    struct slot *best = NULL, *longest_idle = NULL;
     uint32_t most = 0;
     for (uint32_t i = 0; i < slots->count; i++) {
         struct slot *slot = &slots->items[i];
         if (slot->job)
             continue;
-        /* The last token is always computed: its logits are wanted. */
-        uint32_t known = common(slot, tokens, count - 1);
-        if (!best || known > most || (known == most && slot->left_at < best->left_at)) {
+        uint32_t known = known_by(slot, tokens, count);
+        if (known > most && is_worth_its_cells(slot, known, count)) {
             best = slot;
             most = known;
         }
+        if (!longest_idle || slot->left_at < longest_idle->left_at)
+            longest_idle = slot;
     }
-    CHECK(best);
-    *ret_known = most;
+    CHECK(longest_idle);
+    best = best ? best : longest_idle;
+    *ret_known = known_by(best, tokens, count);
     return best;
 }
 
