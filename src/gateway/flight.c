@@ -165,8 +165,11 @@ static void on_reject(struct flight *f)
             break;
         }
         snprintf(message, sizeof(message),
-                 "The queue of model '%.*s'%s is full. Try again after the time in Retry-After.",
-                 STR_ARG(name), others);
+                 "The queue of model '%.*s'%s is full%s. Try again after the time in Retry-After.",
+                 STR_ARG(name), others,
+                 v->decision.why == POOL_WHY_CROWDED
+                     ? ": the rest of it is kept for tenants with fewer requests there than you"
+                     : "");
         flight_fail(f, 429, STR("queue_full"), str_from(message), v->retry_after);
         break;
     case ERR_TIMEOUT:

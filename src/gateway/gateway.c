@@ -135,6 +135,9 @@ static void configure_absent(struct gateway *g)
 /* Every pool's queue hears of every tenant; one that is described no more has what everybody has. */
 static void configure_tenants(struct gateway *g, const struct table *table)
 {
+    bool shared = table->tenant_count > 2; /* one of them is TENANT_NOBODY */
+    for (struct map_node *p = map_next(&g->pools, NULL); p; p = map_next(&g->pools, p))
+        model_pool_set_shared(container_of(p, struct pool_slot, node)->pool, shared);
     pthread_mutex_lock(&g->tenants.mutex);
     for (struct map_node *n = map_next(&g->tenants.map, NULL); n;
          n = map_next(&g->tenants.map, n)) {

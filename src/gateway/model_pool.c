@@ -12,6 +12,8 @@
 
 /* Of prompts, in the index of one model: with 512 bytes in each 128 MiB of prompts, in 4 MiB. */
 enum { PREFIX_BLOCKS = 256 * 1024 };
+/* An eighth of a queue that several tenants share is kept for those of whom little waits. */
+enum { QUEUE_KEPT = 8 };
 
 struct address {
     char host[MODEL_POOL_HOST_MAX];
@@ -33,6 +35,7 @@ struct model_pool {
     struct prefix prefix;    /* which replica has read what; only with the policy that asks */
     uint64_t *prefix_memory; /* own */
     unsigned first_lease;    /* of new replicas */
+    bool shared;             /* by several tenants */
     nsec armed;              /* when the timer fires, or will once `arm` is delivered */
     bool arm_in_mail;
     bool stopped;
@@ -363,11 +366,22 @@ void model_pool_configure(struct model_pool *p, const struct routes_model *model
         set_policy(p, model->policy);
         struct queue_limits limits = p->core.queue.limits;
         limits.max_length = model->queue_max_length;
+        limits.kept = p->shared ? limits.max_length / QUEUE_KEPT : 0;
         limits.fairness = model->fairness;
         pool_set_queue_limits(&p->core, &limits);
         pool_set_hedges(&p->core, model->hedge_ratio);
     }
     step_and_unlock(p, NULL, clock_now());
+}
+
+void model_pool_set_shared(struct model_pool *p, bool shared)
+{
+    pthread_mutex_lock(&p->mutex);
+    struct queue_limits limits = p->core.queue.limits;
+    limits.kept = shared ? limits.max_length / QUEUE_KEPT : 0;
+    p->shared = shared;
+    pool_set_queue_limits(&p->core, &limits);
+    pthread_mutex_unlock(&p->mutex);
 }
 
 void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, unsigned weight,

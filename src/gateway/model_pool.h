@@ -60,6 +60,8 @@ struct model_meters *model_pool_meters(struct model_pool *p);
 
 /* Replicas and limits as the snapshot says. NULL: the model is gone, nothing is expected any more. */
 void model_pool_configure(struct model_pool *p, const struct routes_model *model);
+/* Several tenants may use it: a part of the queue is kept for those of whom little waits. */
+void model_pool_set_shared(struct model_pool *p, bool shared);
 /* A weight for the tenant's share, and the most requests of it that may wait (0: no cap of its own). */
 void model_pool_set_tenant(struct model_pool *p, const struct tenant *tenant, unsigned weight,
                            size_t queue_length);

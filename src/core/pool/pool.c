@@ -99,6 +99,8 @@ void pool_arrive(struct pool *p, struct pool_request *request, nsec now)
         reject(p, request, POOL_WHY_QUEUE_FULL);
     } else if (queue_tenant_full(&p->queue, request->entry.tenant) && must_wait(p, request, now)) {
         reject(p, request, POOL_WHY_TENANT_FULL);
+    } else if (queue_crowded(&p->queue, request->entry.tenant) && must_wait(p, request, now)) {
+        reject(p, request, POOL_WHY_CROWDED);
     } else {
         queue_put(&p->queue, &request->entry);
         request->state = POOL_QUEUED;
@@ -229,9 +231,10 @@ void pool_set_expecting(struct pool *p, bool expecting, uint64_t revision)
 static int code_of(enum pool_why why)
 {
     static const int codes[] = {
-        [POOL_WHY_QUEUE_FULL] = ERR_FULL,      [POOL_WHY_TENANT_FULL] = ERR_FULL,
-        [POOL_WHY_DEADLINE] = ERR_TIMEOUT,     [POOL_WHY_NO_REPLICA] = ERR_UNAVAILABLE,
-        [POOL_WHY_ATTEMPTS] = ERR_UNAVAILABLE, [POOL_WHY_BUDGET] = ERR_UNAVAILABLE,
+        [POOL_WHY_QUEUE_FULL] = ERR_FULL,        [POOL_WHY_TENANT_FULL] = ERR_FULL,
+        [POOL_WHY_CROWDED] = ERR_FULL,           [POOL_WHY_DEADLINE] = ERR_TIMEOUT,
+        [POOL_WHY_NO_REPLICA] = ERR_UNAVAILABLE, [POOL_WHY_ATTEMPTS] = ERR_UNAVAILABLE,
+        [POOL_WHY_BUDGET] = ERR_UNAVAILABLE,
     };
     return codes[why];
 }

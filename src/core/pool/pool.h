@@ -9,7 +9,7 @@
  * Rules:
  * - A request is bound to a replica when it is dispatched, not when it arrives; a freed slot
  * dispatches at once.
- * - Full queue, the model's or the tenant's: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
+ * - Full queue, the model's or the tenant's, or so full that the rest is kept for other tenants: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
  * are serving, else ERR_UNAVAILABLE. No replica and none expected: ERR_UNAVAILABLE at once.
  * - A request whose replica failed before it answered goes back in front of the queue and avoids
  * the replicas it has tried (until every one has been tried), at most `attempts_max` times in all;
@@ -42,6 +42,7 @@ enum { POOL_LEGS = 2 };
 enum pool_why {
     POOL_WHY_QUEUE_FULL,  /* the model's: ERR_FULL */
     POOL_WHY_TENANT_FULL, /* as many of its tenant wait as may: ERR_FULL */
+    POOL_WHY_CROWDED,     /* what is left of the queue is kept for tenants with fewer: ERR_FULL */
     POOL_WHY_DEADLINE,    /* ERR_TIMEOUT */
     POOL_WHY_NO_REPLICA,  /* ERR_UNAVAILABLE */
     POOL_WHY_ATTEMPTS,    /* every try failed: ERR_UNAVAILABLE */

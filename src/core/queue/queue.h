@@ -83,6 +83,7 @@ struct queue_entry {
 
 struct queue_limits {
     size_t max_length;  /* entries; 0: nothing may wait */
+    size_t kept;        /* of these, for tenants of whom little waits: see queue_crowded */
     nsec promote_after; /* waited longer than this: beside the highest band */
     enum queue_fairness fairness;
     uint32_t input_cost, output_cost; /* of a token, in thousandths; at most QUEUE_COST_MAX */
@@ -141,7 +142,7 @@ struct queue {
     uint32_t epoch; /* counters began anew so often; charges of an older one are not corrected */
 };
 
-/* 1,000 entries, promotion after 30 s, tokens, 1:1. A share of tokens is what people see and are
+/* 1,000 entries, nothing kept, promotion after 30 s, tokens, 1:1. A share of tokens is what people see and are
  * billed for; the paper's 1:2 comes nearer to the engine's time. */
 struct queue_limits queue_limits_default(void);
 
@@ -160,6 +161,9 @@ void queue_set_limits(struct queue *q, const struct queue_limits *limits);
  * decision: queue_put takes it. */
 bool queue_full(const struct queue *q);
 bool queue_tenant_full(const struct queue *q, uint32_t tenant);
+/* No more room than is kept is left, and of this tenant waits as much as a part of that: an equal one for each tenant that
+ * waits, for it, and for one more that may come. So the flood of one leaves room for others. */
+bool queue_crowded(const struct queue *q, uint32_t tenant);
 /* A new entry, or a served one that comes back: its charges are taken back. */
 void queue_put(struct queue *q, struct queue_entry *entry);
 /* It waits no more and was not served. */

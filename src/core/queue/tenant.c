@@ -128,6 +128,14 @@ bool queue_tenant_full(const struct queue *q, uint32_t tenant)
     return t && t->max_length && t->waiting >= t->max_length;
 }
 
+bool queue_crowded(const struct queue *q, uint32_t tenant)
+{
+    const struct queue_tenant *t = queue_tenant_find(q, tenant);
+    size_t waiting = t ? t->waiting : 0, tenants = q->tenants_waiting + (waiting == 0);
+    return q->length + q->limits.kept >= q->limits.max_length && q->limits.kept > 0 &&
+           waiting >= MAX(q->limits.kept / (tenants + 1), (size_t)1);
+}
+
 /* ---- counters ---- */
 
 /* The least counter of those that wait. */

@@ -183,6 +183,23 @@ def test_a_budget_outlives_a_restart(fairway):
     assert usage(fairway, tenant="team")[0]["cost"] == pytest.approx(spent / 1000)
 
 
+def test_a_flood_leaves_room_in_the_queue(fairway):
+    """Without any limit a tenant cannot fill the queue so that others are refused."""
+    fairway.serve("sim", slots=1, profile="decode=20,answer=0", queue={"maxLength": 16})
+    greedy, modest = (fairway.client(new_key(fairway, name)) for name in ("greedy", "modest"))
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(try_ask(greedy, max_tokens=10))) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: sum(isinstance(o, openai.RateLimitError) for o in outcomes) >= 9, "the flood is refused what is over")
+    assert not isinstance(try_ask(modest, max_tokens=1), openai.RateLimitError)
+    for thread in threads:
+        thread.join(60)
+    refusals = [o for o in outcomes if isinstance(o, openai.RateLimitError)]
+    assert len(refusals) == 24 - 14 - 1 and {r.code for r in refusals} == {"queue_full"}  # an eighth is kept, one runs
+    assert "kept for tenants" in refusals[0].message
+
+
 def test_a_full_place_in_the_queue(fairway):
     """queueLength bounds what one tenant may have waiting; others go on."""
     fairway.serve("sim", slots=1, profile="decode=20,answer=0")

@@ -153,6 +153,20 @@ static void check_sums(struct world *w)
     HOLDS(deadline == queue_next_deadline(&w->q));
 }
 
+/* May one more of the tenant wait, as to what is kept for others? */
+static void check_kept(struct world *w)
+{
+    for (size_t t = 0; t < TENANTS; t++) {
+        size_t parts = 2; /* its own, and that of one that may come */
+        for (size_t other = 0; other < TENANTS; other++)
+            parts += other != t && waiting_of(w, other) > 0;
+        size_t part = w->q.limits.kept / parts > 0 ? w->q.limits.kept / parts : 1;
+        bool little = waiting_of(w, t) < part;
+        bool room = w->q.length + w->q.limits.kept < w->q.limits.max_length;
+        HOLDS(queue_crowded(&w->q, (uint32_t)t) == (w->q.limits.kept && !room && !little));
+    }
+}
+
 static void check_counters(struct world *w)
 {
     for (size_t i = 0; i < ENTRIES; i++) {
@@ -286,6 +300,8 @@ static void change_limits(struct world *w)
     struct queue_limits limits = w->q.limits;
     if (test_below(&w->random, 2))
         limits.fairness = (enum queue_fairness)test_below(&w->random, 3);
+    limits.max_length = test_below(&w->random, ENTRIES);
+    limits.kept = test_below(&w->random, limits.max_length / 2 + 1);
     limits.promote_after = SEC(1 + test_below(&w->random, 20));
     limits.output_cost = 1000 * (1 + (uint32_t)test_below(&w->random, 2));
     if (limits.fairness != w->q.limits.fairness) {
@@ -326,6 +342,7 @@ static void one_step(struct world *w)
         often[dice % ARRAY_LEN(often)](w);
     check_next(w);
     check_sums(w);
+    check_kept(w);
     check_counters(w);
 }
 

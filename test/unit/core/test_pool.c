@@ -236,6 +236,43 @@ static void test_a_refusal_says_whose_limit(void **state)
     pool_fini(&p);
 }
 
+static void test_a_flood_leaves_room_for_others(void **state)
+{
+    struct pool p;
+    struct pool_decision d;
+    enum { ROOM = 16, KEPT = 4, FLOOD = 30 };
+    setup(&p, ROOM, 1, 1);
+    struct queue_limits limits = p.queue.limits;
+    limits.kept = KEPT;
+    pool_set_queue_limits(&p, &limits);
+    struct pool_request flood[FLOOD], other[3] = {request(), request(), request()},
+                                      third = request();
+    size_t waiting = 0;
+    for (int i = 0; i < FLOOD; i++) {
+        flood[i] = request();
+        flood[i].entry.tenant = 1;
+        pool_arrive(&p, &flood[i], 0);
+        while (pool_next(&p, 0, &d))
+            assert_true(d.kind == POOL_DISPATCH ||
+                        (d.code == ERR_FULL && d.why == POOL_WHY_CROWDED));
+        waiting += flood[i].state == POOL_QUEUED;
+    }
+    assert_int_equal(waiting, ROOM - KEPT);
+    for (int i = 0; i < 3; i++) { /* of four kept, a part each for two that wait and one more */
+        other[i].entry.tenant = 2;
+        pool_arrive(&p, &other[i], 0);
+        assert_int_equal(pool_next(&p, 0, &d), i > 0);
+    }
+    third.entry.tenant = 3;
+    pool_arrive(&p, &third, 0);
+    assert_false(pool_next(&p, 0, &d));
+    for (int i = 0; i < FLOOD; i++)
+        pool_cancel(&p, &flood[i], 0);
+    pool_cancel(&p, &other[0], 0);
+    pool_cancel(&p, &third, 0);
+    pool_fini(&p);
+}
+
 static void test_progress_and_settlement_move_the_turn(void **state)
 {
     struct pool p;
@@ -552,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_cancel_in_every_state),
         cmocka_unit_test(test_retry_after_follows_the_drain_rate),
         cmocka_unit_test(test_a_refusal_says_whose_limit),
+        cmocka_unit_test(test_a_flood_leaves_room_for_others),
         cmocka_unit_test(test_progress_and_settlement_move_the_turn),
         cmocka_unit_test(test_expected_wait_follows_the_place_in_line),
         cmocka_unit_test(test_one_replicas_death_can_be_made_good),
