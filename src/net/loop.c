@@ -67,7 +67,18 @@ static struct loop_timer *timer_of(const struct heap_node *node)
 static bool fires_before(const struct heap_node *a, const struct heap_node *b)
 {
     const struct loop_timer *x = timer_of(a), *y = timer_of(b);
-    return x->due != y->due ? x->due < y->due : x->order < y->order;
+    return x->looked_at != y->looked_at ? x->looked_at < y->looked_at
+                                        : x->looked_at_order < y->looked_at_order;
+}
+
+static void set_place(struct loop *loop, struct loop_timer *timer)
+{
+    timer->looked_at = timer->due;
+    timer->looked_at_order = timer->order;
+    if (heap_has(&timer->node))
+        heap_changed(&loop->timers, &timer->node);
+    else
+        heap_insert(&loop->timers, &timer->node);
 }
 
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, nsec delay)
@@ -76,10 +87,9 @@ void loop_timer_start(struct loop *loop, struct loop_timer *timer, nsec delay)
     timer->due = nsec_after(loop_now(loop), MAX(delay, 0));
     timer->order = ++loop->timers_started;
     timer->loop = loop;
-    if (heap_has(&timer->node))
-        heap_changed(&loop->timers, &timer->node);
-    else
-        heap_insert(&loop->timers, &timer->node);
+    /* Time-outs move with every byte, and nearly never fire. */
+    if (!heap_has(&timer->node) || timer->due < timer->looked_at)
+        set_place(loop, timer);
 }
 
 void loop_timer_stop(struct loop_timer *timer)
@@ -105,7 +115,13 @@ static void on_alarm(uv_timer_t *alarm)
     struct heap_node *top;
     while ((top = heap_top(&loop->timers))) {
         struct loop_timer *timer = timer_of(top);
-        if (timer->due > now || timer->order > last)
+        if (timer->looked_at > now)
+            break;
+        if (timer->looked_at != timer->due || timer->looked_at_order != timer->order) {
+            set_place(loop, timer);
+            continue;
+        }
+        if (timer->order > last)
             break;
         loop_timer_stop(timer);
         timer->fire(timer);
@@ -117,7 +133,7 @@ static void on_alarm(uv_timer_t *alarm)
 static void set_alarm(struct loop *loop)
 {
     struct heap_node *top = heap_top(&loop->timers);
-    nsec due = top ? timer_of(top)->due : NSEC_NEVER;
+    nsec due = top ? timer_of(top)->looked_at : NSEC_NEVER;
     if (due >= loop->alarm_due)
         return;
     uint64_t at = (uint64_t)((due + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC), now = uv_now(&loop->uv);

@@ -53,6 +53,9 @@ struct loop_timer {
     struct loop *loop;                      /* below: the loop's business; all zero = stopped */
     nsec due;
     uint64_t order;
+    nsec
+        looked_at; /* when, by its place in the heap: one that moved to later moves there only then */
+    uint64_t looked_at_order;
     struct heap_node node;
 };
 

@@ -66,6 +66,22 @@ static void test_timers_fire_in_order(void **state)
     assert_false(loop_timer_running(&t[0].timer));
 }
 
+/* Later, later still, and back to before the first time; beside one that is moved to its very instant. */
+static void test_a_timer_that_moves(void **state)
+{
+    struct lettered t[4] = {0};
+    start(&t[0], 'z', MSEC(40));
+    start(&t[1], 'a', MSEC(10));
+    start(&t[1], 'a', MSEC(60));
+    start(&t[1], 'a', MSEC(30));
+    start(&t[1], 'a', MSEC(5));
+    start(&t[2], 'c', MSEC(1));
+    start(&t[3], 'b', MSEC(20));
+    start(&t[2], 'c', MSEC(20));
+    loop_run(loop);
+    assert_string_equal(order, "abcz");
+}
+
 static void test_same_instant_in_order_of_start(void **state)
 {
     struct lettered t[4] = {0};
@@ -203,9 +219,13 @@ static void test_mail_before_the_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_timers_fire_in_order),        TEST(test_same_instant_in_order_of_start),
-        TEST(test_a_stopped_timer_never_fires), TEST(test_restart_at_once),
-        TEST(test_deferred_in_order),           TEST(test_mail_from_several_threads),
+        TEST(test_a_timer_that_moves),
+        TEST(test_timers_fire_in_order),
+        TEST(test_same_instant_in_order_of_start),
+        TEST(test_a_stopped_timer_never_fires),
+        TEST(test_restart_at_once),
+        TEST(test_deferred_in_order),
+        TEST(test_mail_from_several_threads),
         TEST(test_mail_before_the_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
