@@ -7,7 +7,7 @@
  * CPU is short, or fewer GPUs than it wants have the room; else all room on GPUs that have enough for
  * it. Fragment F = sum over m of p(m) * (room - usable room). GPUs of several models on one node count
  * as nodes of their own that share the CPU; what the workload wants of memory, labels and topology is
- * left aside, and so are shapes of memory alone or of MIG instances.
+ * left aside, and shapes of memory alone or of MIG instances count as wanting no GPU.
  *
  * As a share asks for one GPU, its usable room is a sum over GPUs. So the sum over all m is read off
  * tables by CPU left (rows) and by room (steps), of the weights that can be served with no more:
@@ -16,7 +16,7 @@
  */
 #include <math.h>
 
-#include "core/place/policy.h"
+#include "core/place/fit.h"
 
 enum {
     COUNT_MAX = 1 << 23, /* so that the sum of PLACE_TARGET_MAX fits 32 bits */
@@ -235,6 +235,7 @@ void place_target_make(struct place *p, const struct place_request *requests,
     struct expected *all = arena_array(&scratch, count, sizeof(*all));
     CHECK(all);
     for (size_t i = 0; i < count; i++) {
+        CHECK(place_request_is_valid(&requests[i]));
         struct expected one = expected_of(&requests[i], counts[i]);
         merge(all, &distinct, &one);
     }

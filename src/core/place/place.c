@@ -165,10 +165,11 @@ static bool may_become(const struct place_node *n, const struct place_node_spec 
     return true;
 }
 
-/* -1: none is free. */
+/* The lowest; -1: none is free. */
 static int free_slot(const struct place *p)
 {
-    for (int slot = 0; slot < p->node_count; slot++)
+    bool has_holes = p->by_id.count < (size_t)p->node_count;
+    for (int slot = 0; has_holes && slot < p->node_count; slot++)
         if (p->nodes[slot].spec.id == 0)
             return slot;
     return p->node_count < (int)p->options.nodes_max ? p->node_count : PLACE_NONE;

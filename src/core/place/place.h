@@ -95,7 +95,7 @@ struct place_request {
     int64_t cpu, memory; /* thousandths, MiB */
     struct place_set labels, tolerations;
     uint32_t share_mib;   /* of one GPU, and thousandths: */
-    uint16_t share_milli; /* at most PLACE_MILLI */
+    uint16_t share_milli; /* below PLACE_MILLI */
     uint8_t gpus;         /* whole ones */
     uint8_t mig;          /* number of a profile */
     uint32_t together;    /* enum place_together, of whole GPUs */
@@ -133,7 +133,7 @@ enum {
 /* What scoring looks at: kept up at every change, close together. */
 struct place_view {
     int64_t cpu_free, memory_free;
-    int64_t value;    /* the policy's own, see place_policy.value */
+    int64_t value;    /* the policy's own, see place_policy.look */
     uint64_t models;  /* of its GPUs */
     uint32_t kinds;   /* a bit for each kind of lease that is there */
     int32_t room_sum; /* thousandths */
@@ -220,7 +220,8 @@ void place_node_remove(struct place *p, uint64_t id);
 const struct place_node *place_node_find(const struct place *p, uint64_t id);
 
 /* What is expected to come, as requests and how often each was seen; fgd scores by it. The most
- * frequent of them are kept, up to 95 % of all and PLACE_TARGET_MAX. At most PLACE_EXPECTED_MAX. */
+ * frequent of them are kept, up to 95 % of all and PLACE_TARGET_MAX. Valid ones, at most
+ * PLACE_EXPECTED_MAX. */
 enum { PLACE_TARGET_MAX = 255, PLACE_TARGET_PERCENT = 95, PLACE_EXPECTED_MAX = 4096 };
 void place_set_target(struct place *p, const struct place_request *requests, const uint32_t *counts,
                       size_t count);

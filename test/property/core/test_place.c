@@ -16,7 +16,7 @@
 #include <math.h>
 
 enum {
-    HISTORIES = 2000,
+    HISTORIES = 1000,
     STEPS = 120,
     NODES = 7,
     LEASES = 60,
