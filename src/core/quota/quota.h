@@ -23,10 +23,12 @@
  * - Quotas may change at any time, also below what is used: then nothing that needs more is admitted
  *   there, and the excess can be reclaimed. A queue that is removed while it is used has no quota,
  *   takes nothing, and its slot is freed with its last give-back.
- * - Reclaim: whoever stays within subtree(n) may demand what siblings of n, or what is below them,
- *   use over their own subtree quota. The most over quota for its weight goes first.
+ * - Reclaim: a queue within its nominal may demand room from all that is borrowed. So may one beyond
+ *   it, outside of the lowest cohort above it that stays within its subtree quota. What a branch on
+ *   its path would be over quota is found inside that branch, the rest among the branch's siblings:
+ *   of what is over its own subtree quota the most over for its weight goes first.
  * - Turn: priority; then, from the root down, the sibling with the smallest weighted dominant share;
- *   then age. A share counts half what is held now and half its decayed average (order.c).
+ *   then age. A share is of the decayed average of what is held, and a little of what is held now (order.c).
  *
  * Invariants: quota_check. Asking leaves no trace. Sums cannot overflow: every amount is at most
  * QUOTA_AMOUNT_MAX, and there are at most QUOTA_NODES_MAX of them.

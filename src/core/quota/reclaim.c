@@ -31,41 +31,66 @@ static int next_over(const struct quota *q, int r, int parent, int except, int p
     return best;
 }
 
+struct claim {
+    const struct quota *q;
+    int resource;
+    int path[QUOTA_DEPTH_MAX];      /* from the queue upwards */
+    int64_t after[QUOTA_DEPTH_MAX]; /* its usage with the amount */
+    struct quota_part *parts;
+    int count;
+};
+
 /* As a node is over its quota by no more than the sum of what its children are over theirs, what is
  * wanted of it is found below it. */
-static int collect(const struct quota *q, int r, int node, int except, int64_t want,
-                   struct quota_part *parts, int count)
+static void collect(struct claim *c, int node, int except, int64_t want)
 {
+    const struct quota *q = c->q;
+    int r = c->resource;
     if (q->nodes[node].children == 0) {
-        parts[count] = (struct quota_part){node, want};
-        return count + 1;
+        c->parts[c->count++] = (struct quota_part){node, want};
+        return;
     }
     int child = next_over(q, r, node, except, QUOTA_NONE);
     while (child != QUOTA_NONE && want > 0) {
         int64_t part = MIN(want, over(q, r, child));
-        count = collect(q, r, child, QUOTA_NONE, part, parts, count);
+        collect(c, child, QUOTA_NONE, part);
         want -= part;
         child = next_over(q, r, node, except, child);
     }
-    return count;
+}
+
+/* What the claimant's own branch would be over its quota is wanted of that branch, the rest of its
+ * siblings. False: of the claimant itself, so it has no right to it. */
+static bool demand(struct claim *c, int level, int64_t want)
+{
+    if (level == 0)
+        return want == 0;
+    int branch = c->path[level - 1];
+    int64_t own = MAX(c->after[level - 1] - c->q->subtree[c->resource][branch], 0);
+    own = MIN(own, want);
+    if (own > 0 && !demand(c, level - 1, own))
+        return false;
+    if (want > own)
+        collect(c, c->path[level], branch, want - own);
+    return true;
 }
 
 int quota_reclaim(const struct quota *q, int queue, const struct quota_amount *amount,
                   const struct quota_obstacle *obstacle,
                   struct quota_part ret_parts[QUOTA_NODES_MAX])
 {
-    int r = obstacle->resource, claimant = queue;
-    if (!quota_is_queue(q, queue) || !quota_amount_valid(amount) || obstacle->node == queue)
+    struct claim c = {.q = q, .resource = obstacle->resource, .parts = ret_parts};
+    if (!quota_is_queue(q, queue) || !quota_amount_valid(amount))
         return 0;
+    int r = obstacle->resource, level = 0, n = queue;
     int64_t rises = amount->of[r];
-    while (q->nodes[claimant].parent != obstacle->node) {
-        int64_t usage = q->usage[r][claimant];
-        rises = quota_above_local(q, r, claimant, usage + rises) -
-                quota_above_local(q, r, claimant, usage);
-        claimant = q->nodes[claimant].parent;
-        CHECK(claimant != QUOTA_NONE);
+    for (; n != obstacle->node; n = q->nodes[n].parent, level++) {
+        CHECK(n != QUOTA_NONE); /* the obstacle is on the queue's path */
+        c.path[level] = n;
+        c.after[level] = q->usage[r][n] + rises;
+        rises =
+            quota_above_local(q, r, n, c.after[level]) - quota_above_local(q, r, n, q->usage[r][n]);
     }
-    if (q->usage[r][claimant] + rises > q->subtree[r][claimant])
-        return 0;
-    return collect(q, r, obstacle->node, claimant, obstacle->missing, ret_parts, 0);
+    c.path[level] = obstacle->node;
+    return demand(&c, level, obstacle->missing) ? c.count : 0;
 }

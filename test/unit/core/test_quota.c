@@ -250,6 +250,22 @@ static void test_no_claim(void **state)
     assert_int_equal(take(a, 2), 0);
 }
 
+/* A queue within its nominal has a claim, though its cohort as a whole is over its quota: first on
+ * its own branch, then on the others. */
+static void test_reclaim_own_branch_first(void **state)
+{
+    int root = add(QUOTA_NONE, 0, NO, NO), x = add(root, 0, NO, NO), y = add(root, 10, NO, NO);
+    int a = add(x, 4, NO, NO), b = add(x, 1, NO, NO), c = add(y, 0, NO, NO);
+    assert_int_equal(take(b, 3), 0);
+    assert_int_equal(take(c, 12), 0);
+    assert_int_equal(reclaim(a, 4), 2);
+    assert_int_equal(parts[0].node, b);
+    assert_int_equal(parts[0].amount, 2);
+    assert_int_equal(parts[1].node, c);
+    assert_int_equal(parts[1].amount, 2);
+    assert_int_equal(reclaim(a, 5), 0);
+}
+
 /* ---- whose turn ---- */
 
 static void test_priority_then_share_then_age(void **state)
@@ -297,11 +313,11 @@ static void test_half_life(void **state)
     int a = add(QUOTA_NONE, 100, NO, NO);
     struct quota_amount all = gpus(100);
     assert_int_equal(quota_take(&q, a, &all, 0, &v), 0);
-    assert_true(fabs(quota_share(&q, a, SEC(100)) - 0.75) < 1e-9); /* (1 + 1/2) / 2 */
+    assert_true(fabs(quota_share(&q, a, SEC(100)) - 0.55) < 1e-9); /* 1 / 10 + 1 / 2 * 9 / 10 */
     assert_int_equal(quota_give_back(&q, a, &all, SEC(100)), 0);
-    assert_true(fabs(quota_share(&q, a, SEC(100)) - 0.25) < 1e-9);
-    assert_true(fabs(quota_share(&q, a, SEC(200)) - 0.125) < 1e-9);
-    assert_true(fabs(quota_share(&q, a, SEC(50)) - 0.25) < 1e-9); /* a clock that steps back */
+    assert_true(fabs(quota_share(&q, a, SEC(100)) - 0.45) < 1e-9);
+    assert_true(fabs(quota_share(&q, a, SEC(200)) - 0.225) < 1e-9);
+    assert_true(fabs(quota_share(&q, a, SEC(50)) - 0.45) < 1e-9); /* a clock that steps back */
 }
 
 /* ---- bugs of others ---- */
@@ -391,6 +407,7 @@ int main(void)
         TEST(test_without_these_holdings),
         TEST(test_reclaim_most_over_first),
         TEST(test_no_claim),
+        TEST(test_reclaim_own_branch_first),
         TEST(test_priority_then_share_then_age),
         TEST(test_cousins),
         TEST(test_dominant),
