@@ -80,8 +80,10 @@ static int turn_among(const struct quota *q, const struct quota_head *heads, int
 {
     double least[QUOTA_NODES_MAX];
     int oldest[QUOTA_NODES_MAX], best = QUOTA_NONE;
-    for (int n = 0; n < q->count; n++)
+    for (int n = 0; n < q->count; n++) {
+        least[n] = 0;
         oldest[n] = -1;
+    }
     for (int i = 0; i < count; i++) {
         int child =
             heads[i].priority == priority ? child_on_path(q, above, heads[i].queue) : QUOTA_NONE;
