@@ -3,8 +3,8 @@
  * Whose turn it is.
  *
  * share(n) = max over resources of (held / 10 + average * 9 / 10) / subtree(parent), divided by weight(n);
- * for roots the sum over all roots in place of the parent's, and for a cohort without quota that above it. Dominant share: Ghodsi et al., "Dominant
- * Resource Fairness" (NSDI'11). The average is exponential, with the half-life as given, and exact for
+ * for roots the sum over all roots in place of the parent's, and for a cohort without quota that above
+ * it. Dominant share: Ghodsi et al., "Dominant Resource Fairness" (NSDI'11). The average is exponential, with the half-life as given, and exact for
  * what is held between two changes, however many changes there are. What is held now counts as well,
  * so that several turns at one instant go round; but little, as it is seen at turns only: at a half it
  * shifted shares under saturation by 4 %.

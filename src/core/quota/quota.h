@@ -3,8 +3,9 @@
  * What a queue of jobs may use: a tree of quotas with borrowing and lending, reclaim, and whose turn
  * it is. Pure; it knows amounts and nothing of nodes or GPUs (core/place).
  *
- * Leaves are queues, inner nodes are cohorts. The semantics are those of Kueue's hierarchical cohorts;
- * each resource by itself, c runs over the children of n:
+ * Leaves are queues, inner nodes are cohorts, after Kueue's hierarchical cohorts, but that what a node does
+ * not lend stays available to it when its cohort is over quota. Each resource by itself, c runs over the
+ * children of n:
  *
  *   subtree(n)   = nominal(n) + sum of (subtree(c) - local(c))     what n has
  *   local(n)     = max(0, subtree(n) - lending limit(n)); 0 without a limit     never lent
