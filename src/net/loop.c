@@ -9,6 +9,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+/* Timers that have moved to later and would be looked at within this time are so at once: one alarm for many of them. */
+#define LOOK_AHEAD MSEC(100)
+
 struct loop {
     uv_loop_t uv;
     uv_prepare_t before_poll;
@@ -71,6 +74,11 @@ static bool fires_before(const struct heap_node *a, const struct heap_node *b)
                                         : x->looked_at_order < y->looked_at_order;
 }
 
+static bool has_moved(const struct loop_timer *timer)
+{
+    return timer->looked_at != timer->due || timer->looked_at_order != timer->order;
+}
+
 static void set_place(struct loop *loop, struct loop_timer *timer)
 {
     timer->looked_at = timer->due;
@@ -115,13 +123,11 @@ static void on_alarm(uv_timer_t *alarm)
     struct heap_node *top;
     while ((top = heap_top(&loop->timers))) {
         struct loop_timer *timer = timer_of(top);
-        if (timer->looked_at > now)
-            break;
-        if (timer->looked_at != timer->due || timer->looked_at_order != timer->order) {
+        if (has_moved(timer) && timer->looked_at <= now + LOOK_AHEAD) {
             set_place(loop, timer);
             continue;
         }
-        if (timer->order > last)
+        if (timer->looked_at > now || timer->order > last)
             break;
         loop_timer_stop(timer);
         timer->fire(timer);
