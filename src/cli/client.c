@@ -164,7 +164,8 @@ int client_send(struct client *c, const char *method, const char *path, struct s
     struct client_reply r = {0};
     arena_init(&r.arena, REPLY_MAX);
     buf_init(&r.text, REPLY_MAX);
-    const struct sink sink = {collect, &r.text, CLIENT_TIMEOUT};
+    nsec timeout = c->options.timeout ? c->options.timeout : CLIENT_TIMEOUT;
+    const struct sink sink = {collect, &r.text, timeout};
     CURLcode code = perform(c, method, path, body, &sink, &r.status);
     int error = code ? transport_error(code, c, err) : 0;
     if (!error && r.text.len)

@@ -33,6 +33,7 @@ struct client_options {
     const char *url;     /* unix:SOCKET, http://HOST:PORT or https://HOST:PORT */
     const char *token;   /* a bearer's, or NULL */
     const char *ca_file; /* of https: who signed its certificate; NULL: the system's authorities */
+    nsec timeout;        /* of a call; 0: CLIENT_TIMEOUT */
 };
 /* ERR_INVALID: the URL is none of these. What the options point to is borrowed. */
 [[nodiscard]] int client_open(const struct client_options *options, struct client **ret_client,

@@ -17,7 +17,7 @@
 
 #define USAGE_PERIOD SEC(1)
 #define RETRY_MAX    SEC(2)  /* between two tries of a controller that does not answer */
-#define FORGET_AFTER SEC(5)  /* without orders: what others have open is not known any more */
+#define FORGET_AFTER SEC(5)  /* without an answer: what others have open is not known any more */
 #define LAST_WITHIN  SEC(60) /* for the last report of usage; then what it says is lost */
 enum { REPORT_MAX = 8 * 1024 * 1024 /* the admin API's longest body */, ID_MAX = 17 };
 
@@ -312,7 +312,9 @@ int join_begin(const struct join_options *options, struct join **ret_join, struc
     buf_init(&j->report, REPORT_MAX);
     arena_init(&j->usage_arena, SIZE_MAX);
     gateway_begin_sharing(options->gateway);
-    int error = client_open(&options->controller, &j->client, err);
+    struct client_options controller = options->controller;
+    controller.timeout = FORGET_AFTER;
+    int error = client_open(&controller, &j->client, err);
     if (!error)
         error = step(j, err);
     if (is_refused(error) && !options->insists) {

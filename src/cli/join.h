@@ -25,7 +25,7 @@ struct join_options {
 };
 
 /* The first report is made when it returns. Fails if the controller refuses it, unless it insists; one that does not answer is
- * asked again, for ever. The URL must live as long. */
+ * asked again, for ever. Token and file of the controller's options are borrowed, too. */
 [[nodiscard]] int join_begin(const struct join_options *options, struct join **ret_join,
                              struct err *err);
 /* After the gateway's drain: delivers what is left and leaves. NULL is fine. */

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import pathlib
+import signal
 import socket
 import subprocess
 import threading
@@ -245,6 +246,28 @@ def test_without_the_controller_a_gateway_goes_on(fairway):
         wait_for(lambda: sum(r["requests"] for r in usage(fairway)) == 6, "all that it served is in the ledger")
         fairway.ready("sim")
         assert client.chat.completions.create(model="sim", messages=ASK).choices
+
+
+def test_a_controller_that_hangs(fairway):
+    """What its own gateway had open does not keep a tenant out of the others for ever."""
+    key = serve_limited(fairway, profile="decode=20,answer=0", concurrency=1)
+    with joined(fairway, 1) as (gateway,):
+        stream = fairway.client(key).chat.completions.create(model="sim", messages=ASK, max_tokens=100000, stream=True)
+        next(iter(stream))
+
+        def refused():
+            try:
+                gateway.client(key).chat.completions.create(model="sim", messages=ASK, max_tokens=1)
+            except openai.RateLimitError:
+                return True
+        wait_for(refused, "the other one knows of it")
+        fairway.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_for(lambda: not refused(), "it is let in by the gateway that still answers")
+        finally:
+            fairway.process.send_signal(signal.SIGCONT)
+        stream.close()
+        wait_for(lambda: not refused(), "and afterwards too")
 
 
 def test_a_gateway_that_dies_leaves_its_share(fairway):
