@@ -87,7 +87,7 @@ void pool_arrive(struct pool *p, struct pool_request *request, nsec now)
 {
     CHECK(request->state == POOL_OUT);
     request->entry.arrived = now;
-    request->attempts = request->continued = 0;
+    request->attempts = request->continued = request->overtaken = 0;
     request->answered = false;
     request->tried = (struct route_set){0};
     for (int leg = 0; leg < POOL_LEGS; leg++)
@@ -312,26 +312,69 @@ static void dispatch(struct pool *p, struct pool_request *request,
     }
 }
 
+/* What is cached where it would go, less what more there is elsewhere; in tokens. */
+static int64_t gain(const struct pool_request *request, const struct route_choice *choice)
+{
+    uint64_t uncached = choice->best[0].uncached;
+    return (int64_t)(request->route.prompt_tokens - uncached) -
+           (int64_t)(uncached - choice->least_uncached);
+}
+
+static bool may_be_overtaken(const struct pool *p, const struct pool_request *request)
+{
+    return p->route.options.policy->matches && p->queue.limits.fairness != QUEUE_FIFO &&
+           request->overtaken < POOL_OVERTAKEN_MAX;
+}
+
+/* In place of the head of its tenant, whose choice it is given, the one that gains most. */
+static struct pool_request *find_most_gain(const struct pool *p, struct pool_request *head,
+                                           nsec now, struct route_choice *choice)
+{
+    struct pool_request *best = head;
+    int64_t most = gain(head, choice);
+    struct queue_entry *entry = &head->entry;
+    for (int i = 1; i < POOL_WINDOW && may_be_overtaken(p, request_of(entry)); i++) {
+        entry = queue_behind(entry);
+        if (!entry)
+            break;
+        struct route_choice other = choose(p, request_of(entry), now);
+        if (other.place == ROUTE_NONE || gain(request_of(entry), &other) <= most)
+            continue;
+        best = request_of(entry);
+        most = gain(best, &other);
+        *choice = other;
+    }
+    return best;
+}
+
+static void note_overtaking(struct pool_request *head, const struct pool_request *by)
+{
+    for (struct queue_entry *e = &head->entry; e != &by->entry; e = queue_behind(e))
+        request_of(e)->overtaken++;
+}
+
 static bool next_dispatch(struct pool *p, nsec now, struct pool_decision *ret_decision)
 {
     struct queue_entry *entry = queue_peek(&p->queue, now);
     p->retry_at = NSEC_NEVER;
     if (!entry)
         return false;
-    struct pool_request *request = request_of(entry);
-    struct route_choice choice = choose(p, request, now);
+    struct pool_request *head = request_of(entry);
+    struct route_choice choice = choose(p, head, now);
     p->retry_at = choice.retry_at;
     if (choice.place == ROUTE_NONE)
         return false;
+    struct pool_request *request = find_most_gain(p, head, now, &choice);
     struct queue_reason reason;
-    queue_serve(&p->queue, entry, &reason);
+    note_overtaking(head, request);
+    queue_serve(&p->queue, &request->entry, &reason);
     dispatch(p, request, &choice, now);
     *ret_decision = (struct pool_decision){
         .kind = POOL_DISPATCH,
         .request = request,
         .replica = p->route.replicas[choice.place].spec.id,
         .choice = choice,
-        .waited = now - entry->arrived,
+        .waited = now - request->entry.arrived,
         .queue = reason,
     };
     return true;

@@ -9,6 +9,9 @@
  * Rules:
  * - A request is bound to a replica when it is dispatched, not when it arrives; a freed slot
  * dispatches at once.
+ * - Whose turn it is among tenants is the queue's decision. Of that tenant's first POOL_WINDOW the one goes that gains most: whose prompt
+ * is cached where a slot is free, and not elsewhere, where a slot will be. Nobody is overtaken more than POOL_OVERTAKEN_MAX times. (Only
+ * if the policy asks where prompts are cached, and not first come, first served.)
  * - Full queue, the model's or the tenant's, or so full that the rest is kept for other tenants: POOL_REJECT with ERR_FULL. Deadline passed while waiting: ERR_TIMEOUT if replicas
  * are serving, else ERR_UNAVAILABLE. No replica and none expected: ERR_UNAVAILABLE at once.
  * - A request whose replica failed before it answered goes back in front of the queue and avoids
@@ -36,7 +39,7 @@
 #include "core/route/route.h"
 
 enum pool_state { POOL_OUT, POOL_QUEUED, POOL_RUNNING };
-enum { POOL_LEGS = 2 };
+enum { POOL_LEGS = 2, POOL_WINDOW = 16, POOL_OVERTAKEN_MAX = 16 };
 
 /* Why a request was rejected. */
 enum pool_why {
@@ -58,6 +61,7 @@ struct pool_request {
     unsigned attempts;       /* dispatches so far (since the last progress), hedges not counted */
     unsigned continued;      /* of those: after the first byte */
     bool answered;           /* the first byte of the present attempt has come */
+    unsigned overtaken;      /* by later ones of its tenant, since it waits */
     struct route_set tried;  /* places that failed it */
     struct list in_rejected; /* accepted no more, decision not yet taken */
     enum pool_why reject_why;

@@ -264,6 +264,14 @@ struct queue_entry *queue_peek(struct queue *q, nsec now)
     return queue_lane_head(queue_lane_of(old ? aged : in_band));
 }
 
+struct queue_entry *queue_behind(const struct queue_entry *entry)
+{
+    const struct queue_lane *lane = &entry->account->lanes[entry->level];
+    return entry->link.next == &lane->entries
+               ? NULL
+               : container_of(entry->link.next, struct queue_entry, link);
+}
+
 void queue_serve(struct queue *q, struct queue_entry *entry, struct queue_reason *ret_reason)
 {
     struct queue_tenant *t = entry->account;

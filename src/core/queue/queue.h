@@ -171,6 +171,9 @@ void queue_remove(struct queue *q, struct queue_entry *entry);
 
 /* The entry to serve next; NULL when empty. It stays in the queue. */
 struct queue_entry *queue_peek(struct queue *q, nsec now);
+/* Behind it of the same tenant, in the same band or beside it; NULL: nobody. Whoever serves that one first lets
+ * it overtake: whose turn it is among tenants stays as it was. */
+struct queue_entry *queue_behind(const struct queue_entry *entry);
 
 /* It is served now: out of the queue, its input is charged. Until queue_end (or queue_put again) it
  * may be charged for output, and settled. */

@@ -115,6 +115,16 @@ static void score(const struct route_scan *scan, struct route_choice *choice)
     }
 }
 
+static uint64_t least_uncached(const struct route_scan *scan)
+{
+    const struct route *r = scan->route;
+    uint64_t least = scan->request->prompt_tokens;
+    for (int i = 0; r->options.policy->matches && i < r->count; i++)
+        if (route_is_up(&r->replicas[i]) && !r->replicas[i].health.opened)
+            least = MIN(least, route_uncached(&r->replicas[i], scan->request, scan->matched[i]));
+    return least;
+}
+
 struct route_choice route_choose(const struct route *r, const struct route_request *request,
                                  const struct route_set *tried, nsec now)
 {
@@ -133,6 +143,7 @@ struct route_choice route_choose(const struct route *r, const struct route_reque
     if (r->options.policy->prepare)
         r->options.policy->prepare(&scan);
     score(&scan, &choice);
+    choice.least_uncached = MIN(least_uncached(&scan), choice.best[0].uncached);
     choice.place = choice.best[0].place;
     choice.retry_at = NSEC_NEVER;
     return choice;

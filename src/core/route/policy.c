@@ -101,12 +101,14 @@ static void next_turn(const struct route_scan *scan, struct route_score *score)
     score->score = replica->turn + route_stride(replica) / 2;
 }
 
-const struct route_policy route_round_robin = {"round_robin", NULL, all_equal};
-const struct route_policy route_least_load = {"least_load", NULL, least_load};
-const struct route_policy route_power_of_two = {"power_of_two", draw_two, least_load};
-const struct route_policy route_prefix = {"prefix", match_prefix, least_work};
-const struct route_policy route_session = {"session", NULL, own_replica};
-const struct route_policy route_weighted = {"weighted", NULL, next_turn};
+const struct route_policy route_round_robin = {.name = "round_robin", .score = all_equal};
+const struct route_policy route_least_load = {.name = "least_load", .score = least_load};
+const struct route_policy route_power_of_two = {
+    .name = "power_of_two", .prepare = draw_two, .score = least_load};
+const struct route_policy route_prefix = {
+    .name = "prefix", .matches = true, .prepare = match_prefix, .score = least_work};
+const struct route_policy route_session = {.name = "session", .score = own_replica};
+const struct route_policy route_weighted = {.name = "weighted", .score = next_turn};
 
 const struct route_policy *route_policy_find(struct str name)
 {

@@ -98,6 +98,7 @@ struct route_score {
 /* Policies see the candidates that may take the request; what is equal to them takes turns. */
 struct route_policy {
     const char *name;
+    bool matches;                             /* it asks where the prompt is cached */
     void (*prepare)(struct route_scan *scan); /* NULL: nothing to do; may drop candidates */
     void (*score)(const struct route_scan *scan, struct route_score *score);
 };
@@ -138,6 +139,8 @@ struct route_choice {
     int candidates;
     int best_count; /* the best candidates, best first: best[0] is the chosen one */
     struct route_score best[ROUTE_BEST_MAX];
+    /* Tokens of the prompt that are left to prefill where most of it is cached, be that a candidate or a replica that is full. */
+    uint64_t least_uncached;
     unsigned full, draining, ejected, tried, other_revision; /* replicas that were none, and why */
     nsec retry_at; /* with ROUTE_NONE: when time alone may make a candidate; else NSEC_NEVER */
 };

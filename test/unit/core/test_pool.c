@@ -236,6 +236,49 @@ static void test_a_refusal_says_whose_limit(void **state)
     pool_fini(&p);
 }
 
+/* Two replicas, one slot each, both busy; what waits has read its beginning at one or the other. */
+static void test_a_freed_slot_goes_to_whose_prompt_is_cached_there(void **state)
+{
+    enum { BLOCKS = 4, TOKENS = 100 };
+    struct pool p;
+    struct prefix index;
+    uint64_t memory[1024], blocks[3][BLOCKS];
+    struct pool_request first[2] = {request(), request()},
+                        later[3] = {request(), request(), request()};
+    struct pool_decision d;
+    setup(&p, 10, 2, 1);
+    prefix_init(&index, memory, sizeof(memory));
+    p.route.options.policy = &route_prefix;
+    p.route.options.prefix = &index;
+    for (int i = 0; i < 3; i++)
+        for (int b = 0; b < BLOCKS; b++)
+            blocks[i][b] = (uint64_t)(100 * i + b + 1) << 32;
+    for (int i = 0; i < 2; i++) {
+        first[i].route = (struct route_request){.prompt_tokens = BLOCKS * TOKENS,
+                                                .blocks = blocks[i],
+                                                .block_count = BLOCKS,
+                                                .block_tokens = TOKENS};
+        pool_arrive(&p, &first[i], 0);
+        expect_dispatch(&p, 0, &first[i]);
+    }
+    for (int i = 0; i < 3; i++) { /* one that nobody knows, one of replica 0, one of replica 1 */
+        later[i].route = first[0].route;
+        later[i].route.blocks = blocks[(i + 2) % 3];
+        pool_arrive(&p, &later[i], 1);
+        assert_false(pool_next(&p, 1, &d));
+    }
+    pool_finish(&p, &first[1], ROUTE_OK, 2);
+    expect_dispatch(&p, 2, &later[2]);
+    assert_int_equal(later[0].overtaken, 1);
+    pool_finish(&p, &first[0], ROUTE_OK, 3);
+    expect_dispatch(&p, 3, &later[1]);
+    pool_finish(&p, &later[1], ROUTE_OK, 4);
+    expect_dispatch(&p, 4, &later[0]);
+    for (int i = 0; i < 3; i++)
+        pool_cancel(&p, &later[i], 5);
+    pool_fini(&p);
+}
+
 static void test_a_flood_leaves_room_for_others(void **state)
 {
     struct pool p;
@@ -590,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_retry_after_follows_the_drain_rate),
         cmocka_unit_test(test_a_refusal_says_whose_limit),
         cmocka_unit_test(test_a_flood_leaves_room_for_others),
+        cmocka_unit_test(test_a_freed_slot_goes_to_whose_prompt_is_cached_there),
         cmocka_unit_test(test_progress_and_settlement_move_the_turn),
         cmocka_unit_test(test_expected_wait_follows_the_place_in_line),
         cmocka_unit_test(test_one_replicas_death_can_be_made_good),
