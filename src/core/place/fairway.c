@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fairway's own policy: fragmentation gradient descent (fgd.c) with three changes. Why:
- * docs/decisions/0010-placement-policy.md.
+ * Fairway's own policy: fragmentation gradient descent (fgd.c) with three changes. Why these, and what
+ * else was tried: docs/decisions/0010-placement-policy.md.
  *
- * 1. CPU is looked at ahead. Under fgd a node's GPUs are usable for a shape as long as its CPU is
- *    enough for one copy; here they are as far as the CPU is enough for a third of the copies that
- *    would fill them:
- *        usable(m) = min(fgd's, 3 * cpu left / cpu of m * GPUs of m)
- * 2. What is gained counts in steps of STEP_MILLI; of nodes on one step the first wins. (fgd's steps
- *    are wide where little is gained or lost.)
- * 3. Models have a price, in the same unit, for each GPU that a request asks for. A model that many
- *    expected shapes insist on is dear, and the dearer the less of it is free:
- *        price = 1/2 * (what names it, per GPU that is named / what is asked for, per GPU) / free^2
- *    Among the nodes of one model the price changes nothing; so it is a handicap of the model in the
- *    rank, always that of the moment, and no score goes out of date with it.
+ * 1. It looks ahead at CPU. Under fgd a node's GPUs are usable for a shape as long as there is CPU for
+ *    one copy of it; here, as far as there is CPU for a third of the copies that would fill them:
+ *        usable(m) = min(fgd's, 3 * CPU left / CPU of m * GPUs of m)
+ * 2. Gains count in steps of STEP_MILLI, all alike; of nodes on one step the first wins.
+ * 3. Of each GPU that a request asks for its model's price is taken off, in GPUs: what expected shapes
+ *    ask of this model by name, for each GPU that they could have, against what all ask for each GPU,
+ *        price = (named / supply of what is named) / (all / supply) / (share of the model that is free)^2
+ *    Among nodes of one model a price changes nothing. So it is a handicap of the group in the rank,
+ *    always that of the moment, and no remembered score goes out of date with it.
  */
-#include <math.h>
-
 #include "core/place/target.h"
 
 enum {
@@ -24,8 +20,8 @@ enum {
     MIDDLE = PLACE_GPUS_MAX * PLACE_MILLI / STEP_MILLI + 1, /* the score of no gain */
     PRICES_MAX = 1 << 20,
 };
-#define PRICE      0.5  /* of a GPU, for what is as much in demand as all are and wholly free */
 #define LEAST_FREE 0.02 /* share of a model; with less the price does not rise */
+#define ROUND_UP   1e-6 /* steps; a whole number of them is one in whatever order it is worked out */
 #define CPU_MAX    INT64_C(0x7fffffff) /* thousandths; more is not looked at */
 
 /* What would be left on a node. */
@@ -206,24 +202,16 @@ static double supply_of(const struct place *p, uint64_t models)
     return sum;
 }
 
-/* What names it, per supply of what is named. */
-static double named_demand(const struct place *p, int group)
+/* By group: what names it, per supply of what is named. */
+static void sum_named(const struct place *p, double named[RANK_GROUPS_MAX])
 {
-    double sum = 0;
     for (int i = 0; i < p->target->named_count; i++) {
         const struct named *n = &p->target->named[i];
-        if (has_group(n->models, group))
-            sum += (double)n->milli / supply_of(p, n->models);
+        double demand = (double)n->milli / supply_of(p, n->models);
+        for (int group = 0; group < RANK_GROUPS_MAX; group++)
+            if (has_group(n->models, group))
+                named[group] += demand;
     }
-    return sum;
-}
-
-/* Of a GPU of the group, in GPUs. */
-static double price_of(const struct place *p, int group, double demand)
-{
-    const struct place_supply *s = &p->supply[group];
-    double free = MAX((double)s->free / (double)s->all, LEAST_FREE);
-    return PRICE * named_demand(p, group) / demand / (free * free);
 }
 
 /* Thousandths of GPUs; a share of memory alone counts as half a GPU. */
@@ -238,15 +226,19 @@ static int asked_of(const struct place_request *r)
 static void fairway_price(const struct place *p, const struct place_request *r,
                           int prices[RANK_GROUPS_MAX])
 {
-    double supply = supply_of(p, UINT64_MAX), demand = (double)p->target->milli / supply;
+    double named[RANK_GROUPS_MAX] = {0};
+    double usual = (double)p->target->milli / supply_of(p, UINT64_MAX);
     int asked = asked_of(r);
+    if (asked)
+        sum_named(p, named);
     for (int group = 0; group < RANK_GROUPS_MAX; group++) {
+        const struct place_supply *s = &p->supply[group];
         prices[group] = 0;
-        if (!asked || !p->target->named_count || !p->supply[group].all)
+        if (named[group] == 0 || s->all == 0)
             continue;
-        double steps = price_of(p, group, demand) * asked / STEP_MILLI;
-        prices[group] =
-            (int)MIN(steps + 1e-6, (double)PRICES_MAX); /* no matter how it is rounded */
+        double free = MAX((double)s->free / (double)s->all, LEAST_FREE);
+        double steps = named[group] / usual / (free * free) * asked / STEP_MILLI;
+        prices[group] = (int)MIN(steps + ROUND_UP, (double)PRICES_MAX);
     }
 }
 

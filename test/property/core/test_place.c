@@ -337,7 +337,7 @@ static int price(const struct world *w, const struct place_request *r, int model
         return 0;
     free /= supply(w, UINT64_C(1) << model, false);
     free = free < 0.02 ? 0.02 : free;
-    double steps = asked * 0.5 * named / (all / supply(w, UINT64_MAX, false)) / free / free / 0.05;
+    double steps = asked * named / (all / supply(w, UINT64_MAX, false)) / free / free / 0.05;
     return steps > 1 << 20 ? 1 << 20 : (int)(steps + 1e-6);
 }
 
