@@ -74,10 +74,12 @@ static void add_rooms(const struct place_target *t, const struct place_view *v,
 static int64_t demand_usable(const struct served *s, const struct demand *d, int64_t room,
                              int64_t cpu)
 {
-    int64_t plenty = MIN(cpu, cpu * TARGET_AHEAD_PERCENT * d->milli / (100 * room));
-    int full = d->first, end;
-    while (full < d->end && s->cpu[full] <= plenty)
-        full++;
+    /* CPU is plenty for a shape as long as its own times `unit` is no more than `ahead`. */
+    int64_t ahead = cpu * TARGET_AHEAD_PERCENT * d->milli, unit = 100 * room;
+    int full = d->end, end;
+    if (s->cpu[full - 1] > cpu || s->cpu[full - 1] * unit > ahead)
+        for (full = d->first; s->cpu[full] <= cpu && s->cpu[full] * unit <= ahead;)
+            full++;
     for (end = full; end < d->end && s->cpu[end] <= cpu;)
         end++;
     return (room << TARGET_RATE_SHIFT) * (s->weights[full] - s->weights[d->first]) +
