@@ -7,8 +7,9 @@
  *    one copy of it; here, as far as there is CPU for a third of the copies that would fill them:
  *        usable(m) = min(fgd's, 3 * CPU left / CPU of m * GPUs of m)
  * 2. Gains count in steps of STEP_MILLI, all alike; of nodes on one step the first wins.
- * 3. Of each GPU that a request asks for its model's price is taken off, in GPUs: what expected shapes
- *    ask of this model by name, for each GPU that they could have, against what all ask for each GPU,
+ * 3. Each GPU that a request asks for costs its model's price, in GPUs: what expected shapes ask of
+ *    this model by name, for each GPU that they could have, against what all shapes ask for each GPU,
+ *    and dearer the less of it is free:
  *        price = (named / supply of what is named) / (all / supply) / (share of the model that is free)^2
  *    Among nodes of one model a price changes nothing. So it is a handicap of the group in the rank,
  *    always that of the moment, and no remembered score goes out of date with it.
@@ -74,11 +75,11 @@ static void add_rooms(const struct place_target *t, const struct place_view *v,
 static int64_t demand_usable(const struct served *s, const struct demand *d, int64_t room,
                              int64_t cpu)
 {
-    /* CPU is plenty for a shape as long as its own times `unit` is no more than `ahead`. */
-    int64_t ahead = cpu * TARGET_AHEAD_PERCENT * d->milli, unit = 100 * room;
+    /* There is CPU for as many copies as fill a third of the room: CPU of one * room <= `ahead`. */
+    int64_t ahead = cpu * TARGET_AHEAD * d->milli;
     int full = d->end, end;
-    if (s->cpu[full - 1] > cpu || s->cpu[full - 1] * unit > ahead)
-        for (full = d->first; s->cpu[full] <= cpu && s->cpu[full] * unit <= ahead;)
+    if (s->cpu[full - 1] > cpu || s->cpu[full - 1] * room > ahead)
+        for (full = d->first; s->cpu[full] <= cpu && s->cpu[full] * room <= ahead;)
             full++;
     for (end = full; end < d->end && s->cpu[end] <= cpu;)
         end++;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/place/target.h"
 
-#include <stdlib.h>
-
 #include "core/place/fit.h"
 
 enum {
@@ -57,6 +55,27 @@ static size_t find_most(const struct expected *shapes, size_t count)
     return most;
 }
 
+static int milli_of(const struct expected *m)
+{
+    return m->gpus ? m->gpus * PLACE_MILLI : m->milli;
+}
+
+/* By what they ask of GPUs, then by CPU. */
+static bool is_before(const struct expected *a, const struct expected *b)
+{
+    if (a->gpus != b->gpus)
+        return a->gpus < b->gpus;
+    return a->milli != b->milli ? a->milli < b->milli : a->cpu < b->cpu;
+}
+
+static void insert_shape(struct place_target *t, const struct expected *one)
+{
+    int at = t->shape_count++;
+    for (; at > 0 && is_before(one, &t->shapes[at - 1]); at--)
+        t->shapes[at] = t->shapes[at - 1];
+    t->shapes[at] = *one;
+}
+
 /* Takes the most frequent ones over until they are enough; spends `all`. */
 static void keep_most(struct place_target *t, struct expected *all, size_t count)
 {
@@ -67,26 +86,10 @@ static void keep_most(struct place_target *t, struct expected *all, size_t count
     t->weight = 0;
     while (t->weight * 100 < sum * PLACE_TARGET_PERCENT && t->shape_count < PLACE_TARGET_MAX) {
         struct expected *most = &all[find_most(all, count)];
-        t->shapes[t->shape_count++] = *most;
+        insert_shape(t, most);
         t->weight += most->count;
         most->count = 0;
     }
-}
-
-static int milli_of(const struct expected *m)
-{
-    return m->gpus ? m->gpus * PLACE_MILLI : m->milli;
-}
-
-/* By what they ask of GPUs, then by CPU. */
-static int compare(const void *one, const void *other)
-{
-    const struct expected *a = one, *b = other;
-    if (a->gpus != b->gpus)
-        return a->gpus - b->gpus;
-    if (a->milli != b->milli)
-        return a->milli - b->milli;
-    return a->cpu < b->cpu ? -1 : a->cpu > b->cpu;
 }
 
 static void add_named(struct place_target *t, uint64_t models, int64_t milli)
@@ -194,7 +197,7 @@ static void make_tables(struct place_target *t, int model)
 
 static int64_t rate_of(const struct expected *m)
 {
-    int64_t milli = (int64_t)milli_of(m) * TARGET_AHEAD_PERCENT / 100;
+    int64_t milli = (int64_t)milli_of(m) * TARGET_AHEAD;
     return m->cpu ? (milli << TARGET_RATE_SHIFT) / m->cpu : 0;
 }
 
@@ -291,7 +294,6 @@ void place_target_make(struct place *p, const struct place_request *requests,
         merge(all, &distinct, &one);
     }
     keep_most(t, all, distinct);
-    qsort(t->shapes, (size_t)t->shape_count, sizeof(t->shapes[0]), compare);
     sum_milli(t);
     arena_fini(&scratch);
     make_all_tables(t, t->models);

@@ -9,7 +9,7 @@
 #include "core/place/policy.h"
 
 enum {
-    TARGET_AHEAD_PERCENT = 300, /* see `served` */
+    TARGET_AHEAD = 3, /* see `served` */
     TARGET_RATE_SHIFT = 16,
     TARGET_WIDTH_WHOLE = PLACE_GPUS_MAX + 1,
     TARGET_ROW_BUCKETS = 512,
@@ -39,8 +39,8 @@ struct demand {
 };
 
 /* The expected shapes that a model's GPUs serve: by demand, of one demand by CPU. Entry k of a sum is
- * of the shapes before k. A shape's rate is what TARGET_AHEAD_PERCENT / 100 copies of it use of GPUs,
- * for each thousandth of a CPU that one uses, times 2^TARGET_RATE_SHIFT; 0 if it uses none. */
+ * of the shapes before k. A shape's rate is what TARGET_AHEAD copies of it use of GPUs, for each
+ * thousandth of a CPU that one uses, times 2^TARGET_RATE_SHIFT; 0 if it uses none. */
 struct served {
     struct demand *demands; /* own (tables_memory) */
     int demand_count;

@@ -265,6 +265,26 @@ static void test_fairway_spares_scarce_models(void **state)
     place_fini(&p);
 }
 
+/* 1 / free^2, but as if at least 2 % were free. */
+static void test_fairway_prices_are_bounded(void **state)
+{
+    struct place p;
+    struct place_node_spec n = node_of(1, 1, MODEL_A);
+    struct place_request expected = {.gpus = 1, .models = 1u << MODEL_A},
+                         most = {.share_milli = 990}, rest = {.share_milli = 10};
+    uint32_t one = 1;
+    struct place_choice choice;
+    open_place(&p, "fairway");
+    put(&p, &n);
+    place_set_target(&p, &expected, &one, 1);
+    assert_int_equal(place_choose(&p, 1, &rest, &choice), 0);
+    assert_int_equal(choice.score, 321 - 20); /* 990 are of no use any more */
+    give(&p, 1, most);
+    assert_int_equal(place_choose(&p, 2, &rest, &choice), 0);
+    assert_int_equal(choice.score, 321 - 10 * 2500 / 50);
+    place_fini(&p);
+}
+
 /* A slot that gets another model: what was known of it for the old one is forgotten. */
 static void test_a_slot_changes_its_model(void **state)
 {
@@ -298,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_fgd_follows_what_is_expected),
         cmocka_unit_test(test_fairway_looks_ahead_at_cpu),
         cmocka_unit_test(test_fairway_spares_scarce_models),
+        cmocka_unit_test(test_fairway_prices_are_bounded),
         cmocka_unit_test(test_a_slot_changes_its_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
