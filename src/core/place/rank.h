@@ -8,8 +8,8 @@
  * anything being scored anew: what counts is the score less the handicap.
  *
  * A rank is an array of scores and over it, for each group, a tree of maxima with RANK_FAN children a
- * node. The log says which places have changed, in order; it is one for all ranks, and bounded: a rank that has fallen too far
- * behind scores every place.
+ * node. The log says which places have changed, in order, and their groups; it is one for all ranks,
+ * and bounded: a rank that has fallen too far behind scores every place.
  *
  * Ownership: arrays are the caller's (arena). Thread rule: one thread at a time. Pure.
  */
