@@ -154,7 +154,7 @@ static int policy_usage(const char *name)
 static int run(int argc, char **argv)
 {
     const struct verb *v = &verb_simulate;
-    const char *experiment[1], *policy = "fgd", *seed = "1", *arrive = "1.3", *output = NULL;
+    const char *experiment[1], *policy = "fairway", *seed = "1", *arrive = "1.3", *output = NULL;
     struct request q = {0};
     const struct cli_option options[] = {
         {"--nodes", 'n', &q.nodes, NULL},     {"--pods", 0, &q.tasks, NULL},
@@ -192,8 +192,9 @@ const struct verb verb_simulate = {
         "much of them has been asked for. Files are CSV, plain or gzip, as of the openb trace.\n\n"
         "  -n, --nodes FILE      columns cpu_milli, memory_mib, gpu, model\n"
         "      --pods FILE       columns cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec\n"
-        "  -p, --policy NAME     first_fit, best_fit, packing, clustering, dot_product, random or\n"
-        "                        fgd (default)\n"
+        "  -p, --policy NAME     first_fit, best_fit, packing, clustering, dot_product, random, "
+        "fgd\n"
+        "                        or fairway (default)\n"
         "      --seed N          of the order of nodes and tasks (1)\n"
         "      --arrive X        tasks arrive until they ask for X times the GPUs (1.3)\n"
         "      --no-speed        leave out what differs from run to run\n"

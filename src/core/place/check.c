@@ -66,12 +66,27 @@ static const char *check_node(const struct place *p, int slot)
 static const char *check_view(const struct place *p, int slot)
 {
     const struct place_view *v = &p->views[slot], now = place_view_of(p, &p->nodes[slot]);
-    if (v->cpu_free != now.cpu_free || v->memory_free != now.memory_free || v->value != now.value ||
-        v->kinds != now.kinds || v->room_sum != now.room_sum || v->idle != now.idle ||
-        v->cut != now.cut || v->open != now.open ||
-        memcmp(v->room, now.room, sizeof(now.room)) != 0)
+    if (v->room_all != now.room_all || v->models != now.models || v->cpu_free != now.cpu_free ||
+        v->memory_free != now.memory_free || v->value != now.value || v->kinds != now.kinds ||
+        v->room_sum != now.room_sum || v->idle != now.idle || v->cut != now.cut ||
+        v->open != now.open || memcmp(v->room, now.room, sizeof(now.room)) != 0)
         return "a view is out of date";
     return NULL;
+}
+
+static const char *check_supply(const struct place *p)
+{
+    struct place_supply sums[RANK_GROUPS_MAX] = {0};
+    for (int slot = 0; slot < p->node_count; slot++) {
+        const struct place_view *v = &p->views[slot];
+        int group = place_group(v->models);
+        if (v->models && p->options.policy->price && p->changes.groups[slot] != group)
+            return "a node is in another group";
+        sums[group].all += v->open ? v->room_all : 0;
+        sums[group].free += v->open ? v->room_sum : 0;
+    }
+    return memcmp(sums, p->supply, sizeof(sums)) != 0 ? "a supply is not the sum of its nodes"
+                                                      : NULL;
 }
 
 static const char *check_owners(const struct place *p)
@@ -97,6 +112,8 @@ static const char *check_owners(const struct place *p)
 const char *place_check(const struct place *p)
 {
     const char *broken = check_owners(p);
+    if (!broken)
+        broken = check_supply(p);
     for (int slot = 0; slot < p->node_count && !broken; slot++) {
         broken = check_node(p, slot);
         if (!broken)

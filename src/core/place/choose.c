@@ -25,7 +25,7 @@ static struct place_shape *take_shape(struct place *p)
 {
     if (p->shape_count < p->options.shapes_max) {
         struct place_shape *s = &p->shapes[p->shape_count++];
-        rank_init(&s->rank, &p->memory, p->options.nodes_max);
+        rank_init(&s->rank, &p->memory, p->options.nodes_max, &p->changes);
         return s;
     }
     struct place_shape *s = least_recent(p);
@@ -127,9 +127,10 @@ static void choose_gpus(const struct place_case *c, struct rng *r, struct place_
         choice->gpus = (uint16_t)(1u << gpu);
 }
 
-static int choose_node(const struct place *p, const struct rank *rank, struct rng *r)
+static int choose_node(const struct place *p, const struct rank *rank, const int *prices,
+                       struct rng *r)
 {
-    int best = rank_best(rank);
+    int best = rank_best(rank, prices);
     if (best == PLACE_NONE || !p->options.policy->draws)
         return best;
     return rank_tie(rank, (uint32_t)rng_below(r, rank_ties(rank)));
@@ -142,14 +143,20 @@ int place_choose(struct place *p, uint64_t owner, const struct place_request *re
         return ERR_INVALID;
     struct place_shape *shape = shape_of(p, request);
     struct question q = {p, &shape->request};
+    int prices[RANK_GROUPS_MAX] = {0};
     struct rng r = rng_from(hash_combine(p->options.seed, owner));
     rank_update(&shape->rank, &p->changes, (uint32_t)p->node_count, score_of, &q);
-    int slot = choose_node(p, &shape->rank, &r);
+    if (p->options.policy->price)
+        p->options.policy->price(p, request, prices);
+    int slot = choose_node(p, &shape->rank, prices, &r);
     if (slot == PLACE_NONE)
         return ERR_UNAVAILABLE;
     struct place_case c = case_of(&q, (uint32_t)slot);
     CHECK(place_fits(&c));
-    *ret_choice = (struct place_choice){.node = slot, .score = rank_score(&shape->rank, slot)};
+    *ret_choice = (struct place_choice){
+        .node = slot,
+        .score = rank_score(&shape->rank, slot) - prices[p->changes.groups[slot]],
+    };
     choose_gpus(&c, &r, ret_choice);
     return 0;
 }

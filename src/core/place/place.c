@@ -8,10 +8,16 @@
 /* An allocation is rounded up to the alignment of anything, which is less. */
 enum { ROUNDING = 64 };
 
+/* Into how many nodes are grouped. */
+static uint32_t groups_of(const struct place_options *o)
+{
+    return o->policy->price ? RANK_GROUPS_MAX : 1;
+}
+
 size_t place_memory(const struct place_options *o)
 {
     size_t node = sizeof(struct place_node) + sizeof(struct place_view);
-    size_t shape = sizeof(struct place_shape) + rank_memory(o->nodes_max);
+    size_t shape = sizeof(struct place_shape) + rank_memory(o->nodes_max, groups_of(o));
     return o->nodes_max * node + o->leases_max * sizeof(struct place_holding) +
            o->shapes_max * shape + rank_log_memory(o->nodes_max) + place_target_size() +
            8 * ROUNDING;
@@ -35,7 +41,7 @@ void place_init(struct place *p, const struct place_options *options)
     p->views = new_array(p, o->nodes_max, sizeof(*p->views));
     p->holdings = new_array(p, o->leases_max, sizeof(*p->holdings));
     p->shapes = new_array(p, o->shapes_max, sizeof(*p->shapes));
-    rank_log_init(&p->changes, &p->memory, o->nodes_max);
+    rank_log_init(&p->changes, &p->memory, o->nodes_max, groups_of(o));
     map_init(&p->by_id);
     map_init(&p->by_owner);
     map_init(&p->by_request);
@@ -68,6 +74,7 @@ static void view_gpu(struct place_view *v, const struct place_gpu *gpu, int i)
     }
     v->room[i] = (int16_t)place_room(gpu);
     v->room_sum += v->room[i];
+    v->room_all += PLACE_MILLI;
     if (gpu->leases == 0)
         v->idle |= bit;
 }
@@ -91,18 +98,43 @@ struct place_view place_view_of(const struct place *p, const struct place_node *
     return v;
 }
 
+static void forget_scores(struct place *p)
+{
+    for (unsigned i = 0; i < p->shape_count; i++)
+        rank_forget(&p->shapes[i].rank);
+}
+
+static void supply_add(struct place *p, const struct place_view *v, int sign)
+{
+    struct place_supply *supply = &p->supply[place_group(v->models)];
+    if (!v->open)
+        return;
+    supply->all += (int64_t)sign * v->room_all;
+    supply->free += (int64_t)sign * v->room_sum;
+}
+
+static void look(struct place *p, int slot)
+{
+    struct place_view *v = &p->views[slot];
+    supply_add(p, v, -1);
+    *v = place_view_of(p, &p->nodes[slot]);
+    supply_add(p, v, 1);
+    if (v->models && p->options.policy->price &&
+        rank_log_group(&p->changes, (uint32_t)slot, (uint8_t)place_group(v->models)))
+        forget_scores(p);
+}
+
 static void changed(struct place *p, int slot)
 {
-    p->views[slot] = place_view_of(p, &p->nodes[slot]);
+    look(p, slot);
     rank_log_add(&p->changes, (uint32_t)slot);
 }
 
 static void all_changed(struct place *p)
 {
     for (int slot = 0; slot < p->node_count; slot++)
-        p->views[slot] = place_view_of(p, &p->nodes[slot]);
-    for (unsigned i = 0; i < p->shape_count; i++)
-        rank_forget(&p->shapes[i].rank);
+        look(p, slot);
+    forget_scores(p);
 }
 
 void place_set_target(struct place *p, const struct place_request *requests, const uint32_t *counts,

@@ -27,7 +27,7 @@
  *
  * Bounds: nodes, leases and remembered shapes as in the options; beyond them ERR_FULL, or the least
  * recently used shape is forgotten. Memory: about 1 KiB for a node, 130 bytes for a lease, and for a
- * shape 2.1 bytes for each node.
+ * shape 2.1 bytes for each node (3.1 under a policy that has prices).
  * Speed: a decision scores anew, for its shape, those nodes that have changed since the shape was
  * last asked for (core/place/rank.h), and no others.
  * Ownership: all memory is the struct's own, until place_fini. Thread rule: one thread at a time;
@@ -136,7 +136,8 @@ struct place_view {
     int64_t value;    /* the policy's own, see place_policy.look */
     uint64_t models;  /* of its GPUs */
     uint32_t kinds;   /* a bit for each kind of lease that is there */
-    int32_t room_sum; /* thousandths */
+    int32_t room_sum; /* thousandths, */
+    int32_t room_all; /* and when all is idle */
     uint16_t idle;    /* GPUs that may be given whole */
     uint16_t cut;     /* GPUs with MIG on, and room */
     uint8_t gpu_count;
@@ -185,6 +186,11 @@ struct place_largest {
     int gpus;
 };
 
+/* Thousandths of GPUs on the open nodes of a group, that shares and whole GPUs may have. */
+struct place_supply {
+    int64_t all, free;
+};
+
 struct place_target;
 
 struct place {
@@ -203,7 +209,8 @@ struct place {
     uint64_t asked;
     struct rank_log changes;
     struct place_largest largest;
-    struct place_target *target; /* own (memory); what fgd expects to come */
+    struct place_supply supply[RANK_GROUPS_MAX];
+    struct place_target *target; /* own (memory); what fgd and fairway expect to come */
 };
 
 /* Memory that the options let it have. */
@@ -219,16 +226,16 @@ void place_node_remove(struct place *p, uint64_t id);
 /* NULL: there is none, or it was removed. */
 const struct place_node *place_node_find(const struct place *p, uint64_t id);
 
-/* What is expected to come, as requests and how often each was seen; fgd scores by it. The most
- * frequent of them are kept, up to 95 % of all and PLACE_TARGET_MAX. Valid ones, at most
+/* What is expected to come, as requests and how often each was seen; fgd and fairway score by it. The
+ * most frequent of them are kept, up to 95 % of all and PLACE_TARGET_MAX. Valid ones, at most
  * PLACE_EXPECTED_MAX. */
 enum { PLACE_TARGET_MAX = 255, PLACE_TARGET_PERCENT = 95, PLACE_EXPECTED_MAX = 4096 };
 void place_set_target(struct place *p, const struct place_request *requests, const uint32_t *counts,
                       size_t count);
 
 struct place_choice {
-    int node; /* slot */
-    int score;
+    int node;      /* slot */
+    int score;     /* less the price, if the policy has any */
     uint16_t gpus; /* a bit for each */
     uint8_t mig_start;
 };

@@ -13,6 +13,12 @@ static bool wants_gpu(const struct place_request *r)
     return r->gpus || place_is_share(r);
 }
 
+bool place_is_like(const struct place_case *c, unsigned i, unsigned k)
+{
+    return c->view->room[i] == c->view->room[k] && c->view->model[i] == c->view->model[k] &&
+           c->node->gpus[i].spec.memory == 0 && c->node->gpus[k].spec.memory == 0;
+}
+
 /* ---- first_fit, random ---- */
 
 static int all_equal(const struct place_case *c)
@@ -109,8 +115,9 @@ const struct place_policy place_dot_product = {.name = "dot_product", .score = d
 /* ---- all ---- */
 
 const struct place_policy *const place_policies[] = {
-    &place_first_fit,   &place_best_fit, &place_packing, &place_clustering,
-    &place_dot_product, &place_random,   &place_fgd,     NULL,
+    &place_first_fit,  &place_best_fit,    &place_packing,
+    &place_clustering, &place_dot_product, &place_random,
+    &place_fgd,        &place_fairway,     NULL,
 };
 
 const struct place_policy *place_policy_find(struct str name)

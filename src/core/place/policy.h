@@ -32,6 +32,10 @@ struct place_policy {
     int (*share_gpu)(const struct place_case *c);
     /* Fills what the policy keeps in the view (value, step). NULL: nothing. */
     void (*look)(const struct place *p, struct place_view *view);
+    /* What is taken off the score of nodes for this request, by group (place_group): it may change
+     * with every decision. NULL: nothing. */
+    void (*price)(const struct place *p, const struct place_request *request,
+                  int prices[RANK_GROUPS_MAX]);
 };
 
 extern const struct place_policy place_first_fit, /* all equal: the order of the nodes decides */
@@ -40,7 +44,8 @@ extern const struct place_policy place_first_fit, /* all equal: the order of the
     place_clustering,  /* beside tasks of the same kind */
     place_dot_product, /* least alignment of what is left and what is asked */
     place_random,      /* drawn */
-    place_fgd;         /* least growth of what the expected workload could not use */
+    place_fgd,         /* least growth of what the expected workload could not use */
+    place_fairway;     /* likewise, with an eye on CPU and on scarce models; the default */
 /* All, ended by NULL. */
 extern const struct place_policy *const place_policies[];
 const struct place_policy *place_policy_find(struct str name); /* NULL: no such policy */
@@ -55,6 +60,9 @@ bool place_share_of(const struct place_gpu_spec *gpu, const struct place_request
 /* Thousandths of room that are gone after it. */
 int place_share_room(const struct place_gpu *gpu, const struct place_request *request);
 
+/* Of a share: GPUs alike with the same room are worth the same, if there is no memory to mind. */
+bool place_is_like(const struct place_case *c, unsigned i, unsigned k);
+
 static inline bool place_is_share(const struct place_request *r)
 {
     return r->share_milli || r->share_mib;
@@ -65,11 +73,17 @@ static inline int place_count(uint16_t gpus)
     return __builtin_popcount(gpus);
 }
 
+/* Nodes are grouped by the lowest of their GPUs' models; models from the last group on share it. */
+static inline int place_group(uint64_t models)
+{
+    return models ? MIN(__builtin_ctzll(models), RANK_GROUPS_MAX - 1) : 0;
+}
+
 #define place_each_gpu(i, set)                                                                    \
     for (unsigned i##_left = (set), i; i##_left && (i = (unsigned)__builtin_ctz(i##_left), true); \
          i##_left &= i##_left - 1)
 
-/* ---- fgd's expectations ---- */
+/* ---- what is expected ---- */
 
 void place_target_init(struct place *p);
 void place_target_fini(struct place *p);

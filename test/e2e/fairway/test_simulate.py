@@ -11,7 +11,7 @@ from fairway_process import BIN
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "data/openb"
 FILES = ["--nodes", DATA / "nodes.csv", "--pods", DATA / "pods.csv"]
-POLICIES = ["first_fit", "best_fit", "packing", "clustering", "dot_product", "random", "fgd"]
+POLICIES = ["first_fit", "best_fit", "packing", "clustering", "dot_product", "random", "fgd", "fairway"]
 
 
 def simulate(*arguments):
@@ -83,4 +83,4 @@ def test_completion():
 
     assert complete("fairway", "simu") == ["simulate"]
     assert complete("fairway", "simulate", "op") == ["openb"]
-    assert complete("fairway", "simulate", "openb", "--policy", "f") == ["first_fit", "fgd"]
+    assert complete("fairway", "simulate", "openb", "--policy", "f") == ["first_fit", "fgd", "fairway"]

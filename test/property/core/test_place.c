@@ -4,7 +4,8 @@
  * lost, faulty GPUs, other expectations, restarts) beside an oracle that keeps a list of leases and
  * works everything out from the definitions, node by node and GPU by GPU:
  * - a request is refused just when it fits nowhere; it gets what it asked for, where it fits
- * - it goes to the node with the best score, of equal ones to the first; scores by the definitions
+ * - it goes to the node with the best score less the price, of equal ones to the first; scores and
+ *   prices by the definitions
  * - nothing is given twice: place_check after each step; whole, share and MIG exclude each other
  * - a dry run leaves no trace, and says what then happens
  * - a state made anew from nodes and leases is the same, and decides the same
@@ -13,6 +14,7 @@
 #include "core/place/policy.h"
 #include "test.h"
 
+#include <limits.h>
 #include <math.h>
 
 enum {
@@ -21,6 +23,7 @@ enum {
     NODES = 7,
     LEASES = 60,
     SHAPES = 8,
+    RECENT = 4,
     MODELS = 4,
     EXPECTED = 12
 };
@@ -36,6 +39,7 @@ struct world {
         expected[EXPECTED]; /* of what will come; what of it is kept */
     uint32_t told_counts[EXPECTED], counts[EXPECTED];
     int told_count, expected_count;
+    struct place_request recent[RECENT]; /* asked for again and again */
     uint64_t next_owner, next_node;
     uint64_t seed, random;
     int step;
@@ -220,9 +224,23 @@ static int idle_count(const struct place_node_spec *n, const struct left *left)
     return count;
 }
 
-/* Room that one expected shape could use, GPUs of one model at a time. */
+static int64_t milli_of(const struct place_request *m)
+{
+    return m->gpus ? m->gpus * PLACE_MILLI : m->share_milli;
+}
+
+/* fairway: of this room, in 2^-16 thousandths: all, or what three times the copies for which there is
+ * CPU would take. */
+static int64_t ahead(const struct left *left, const struct place_request *m, int64_t room)
+{
+    if (room == 0 || m->cpu <= left->cpu * 3 * milli_of(m) / room)
+        return room << 16;
+    return left->cpu * ((3 * milli_of(m) << 16) / m->cpu);
+}
+
+/* Room that one expected shape could use, GPUs of one model at a time; in 2^-16 thousandths. */
 static int64_t usable(const struct place_node_spec *n, const struct left *left,
-                      const struct place_request *m)
+                      const struct place_request *m, bool looks_ahead)
 {
     int64_t sum = 0;
     if ((!m->gpus && !m->share_milli) || m->cpu > left->cpu)
@@ -236,7 +254,8 @@ static int64_t usable(const struct place_node_spec *n, const struct left *left,
             enough += room(n, left, i);
             count++;
         }
-        sum += count >= (m->gpus ? m->gpus : 1) ? enough : 0;
+        if (count >= (m->gpus ? m->gpus : 1))
+            sum += looks_ahead ? ahead(left, m, enough) : enough << 16;
     }
     return sum;
 }
@@ -249,23 +268,89 @@ static int64_t expected_weight(const struct world *w)
     return sum;
 }
 
-/* Weight of all times what could not be used. */
+/* Weight of all times what could not be used; in 2^-16 thousandths. */
 static int64_t fragment(const struct world *w, const struct place_node_spec *n,
                         const struct left *left)
 {
+    bool looks_ahead = w->options.policy == &place_fairway;
     int64_t sum = 0;
     for (int i = 0; i < w->expected_count; i++)
-        sum += w->counts[i] * (all_room(n, left) - usable(n, left, &w->expected[i]));
+        sum += w->counts[i] *
+               (((int64_t)all_room(n, left) << 16) - usable(n, left, &w->expected[i], looks_ahead));
     return sum;
 }
 
-static int fgd_score(const struct world *w, int slot, const struct place_lease *l)
+/* By how much the fragment shrinks. */
+static int64_t gain_of(const struct world *w, int slot, const struct place_lease *l)
 {
     const struct place_node_spec *n = &w->nodes[slot];
     struct left before = left_of(w, slot), after = before;
     subtract(&after, n, l);
-    int64_t gain = fragment(w, n, &before) - fragment(w, n, &after), weight = expected_weight(w);
-    return (int)(100 / (1 + exp(-((double)gain / (double)(weight ? weight : 1) / 1000))));
+    return fragment(w, n, &before) - fragment(w, n, &after);
+}
+
+static int fgd_score(const struct world *w, int slot, const struct place_lease *l)
+{
+    int64_t weight = expected_weight(w);
+    double gain = (double)gain_of(w, slot, l) / 65536;
+    return (int)(100 / (1 + exp(-(gain / (double)(weight ? weight : 1) / 1000))));
+}
+
+/* ---- the oracle: prices ---- */
+
+static int lowest_model(const struct place_node_spec *n)
+{
+    int lowest = n->gpu_count ? MODELS : 0;
+    for (int i = 0; i < n->gpu_count; i++)
+        lowest = n->gpus[i].model < lowest ? n->gpus[i].model : lowest;
+    return lowest;
+}
+
+/* Thousandths on open nodes whose lowest model is one of these: all, or what is free. */
+static double supply(const struct world *w, uint64_t models, bool free)
+{
+    double sum = 0;
+    for (int slot = 0; slot < NODES; slot++) {
+        const struct place_node_spec *n = &w->nodes[slot];
+        struct left left = left_of(w, slot);
+        if (n->id == 0 || n->closed || w->removed[slot] || !(models >> lowest_model(n) & 1))
+            continue;
+        for (int i = 0; i < n->gpu_count; i++)
+            sum += free ? room(n, &left, i) : n->gpus[i].faulty || n->gpus[i].mig ? 0 : PLACE_MILLI;
+    }
+    return sum;
+}
+
+/* In steps, for the request on nodes of this model. */
+static int price(const struct world *w, const struct place_request *r, int model)
+{
+    double named = 0, all = 0, free = supply(w, UINT64_C(1) << model, true);
+    for (int i = 0; i < w->expected_count; i++) {
+        const struct place_request *m = &w->expected[i];
+        double milli = (double)w->counts[i] * (double)milli_of(m);
+        all += milli;
+        if (milli > 0 && m->models >> model & 1)
+            named += milli / supply(w, m->models, false);
+    }
+    double asked = r->gpus ? r->gpus : r->share_milli ? r->share_milli / 1000.0 : 0.5;
+    if (named == 0 || (!r->gpus && !wants_share(r)))
+        return 0;
+    free /= supply(w, UINT64_C(1) << model, false);
+    free = free < 0.02 ? 0.02 : free;
+    double steps = asked * named / (all / supply(w, UINT64_MAX, false)) / free / free / 0.05;
+    return steps > 1 << 20 ? 1 << 20 : (int)(steps + 1e-6);
+}
+
+/* Steps of 0.05 GPUs, on from 321. */
+static int fairway_score(const struct world *w, int slot, const struct place_lease *l)
+{
+    int64_t gain = gain_of(w, slot, l), step = expected_weight(w) * 50 << 16;
+    int steps = 0;
+    while (step && gain < steps * step)
+        steps--;
+    while (step && gain >= (steps + 1) * step)
+        steps++;
+    return 321 + steps;
 }
 
 static int possibilities(const struct mig_geometry *g, struct mig_use use)
@@ -307,6 +392,8 @@ static int score(const struct world *w, int slot, const struct place_request *r,
     const struct place_policy *policy = w->options.policy;
     if (policy == &place_fgd)
         return fgd_score(w, slot, l);
+    if (policy == &place_fairway)
+        return fairway_score(w, slot, l) - price(w, r, lowest_model(n));
     if (policy == &place_best_fit)
         return percent(2 * most_cpu * most_milli - (left.cpu - r->cpu) * most_milli -
                            (free - asked) * most_cpu,
@@ -373,14 +460,14 @@ static void check_lease(struct world *w, int slot, const struct place_request *r
             mig_is_free(mig_profile_of(n->gpus[first].mig, r->mig), left.mig[first], l->mig_start));
 }
 
-/* The best score with a part of this GPU, by trying; -1: none. */
+/* The best score with a part of this GPU, by trying; INT_MIN: none. */
 static int best_on(const struct world *w, int slot, const struct place_request *r, int gpu)
 {
     const struct place_node_spec *n = &w->nodes[slot];
     struct left left = left_of(w, slot);
-    int best = -1;
+    int best = INT_MIN;
     if (!gpu_serves(n, &left, gpu, r))
-        return -1;
+        return INT_MIN;
     for (unsigned start = 0; start < (r->mig ? MIG_SLICES_MAX : 1); start++) {
         struct place_lease l = lease_on(w, slot, r, (uint16_t)(1u << gpu), (uint8_t)start);
         if (r->mig && !mig_is_free(mig_profile_of(n->gpus[gpu].mig, r->mig), left.mig[gpu], start))
@@ -419,7 +506,7 @@ static uint16_t whole_of(const struct world *w, int slot, const struct place_req
 
 static int best_score(const struct world *w, int slot, const struct place_request *r)
 {
-    int best = -1;
+    int best = INT_MIN;
     if (!wants_share(r) && !r->mig) {
         struct place_lease l = lease_on(w, slot, r, r->gpus ? whole_of(w, slot, r) : 0, 0);
         return score(w, slot, r, &l);
@@ -431,13 +518,14 @@ static int best_score(const struct world *w, int slot, const struct place_reques
     return best;
 }
 
-/* For a part of a GPU: under fgd and with MIG the first that has the score, else the tightest. */
+/* For a part of a GPU: under fgd and fairway and with MIG the first that has the score, else the tightest. */
 static uint16_t part_of(const struct world *w, const struct place_choice *choice,
                         const struct place_request *r)
 {
     const struct place_node_spec *n = &w->nodes[choice->node];
     struct left left = left_of(w, choice->node);
-    bool by_score = r->mig || w->options.policy == &place_fgd;
+    const struct place_policy *policy = w->options.policy;
+    bool by_score = r->mig || policy == &place_fgd || policy == &place_fairway;
     int best = -1;
     for (int i = 0; i < n->gpu_count; i++) {
         if (!gpu_serves(n, &left, i, r))
@@ -575,9 +663,17 @@ static bool same_state(const struct state *a, const struct state *b)
            a->free_holding == b->free_holding && a->changes == b->changes;
 }
 
+static struct place_request asked_before(struct world *w)
+{
+    struct place_request *one = &w->recent[below(w, RECENT)];
+    if (chance(w, 20))
+        *one = some_request(w);
+    return *one;
+}
+
 static void arrive(struct world *w)
 {
-    struct place_request r = some_request(w);
+    struct place_request r = chance(w, 50) ? asked_before(w) : some_request(w);
     struct place_choice choice = {0};
     const struct place_lease *l = NULL;
     uint64_t owner = w->next_owner++;
@@ -819,6 +915,8 @@ static void run_history(uint64_t seed)
     place_init(&w->place, &w->options);
     for (int i = 0; i < NODES - 2; i++)
         add_node(w);
+    for (int i = 0; i < RECENT; i++)
+        w->recent[i] = some_request(w);
     expect_other(w);
     for (w->step = 0; w->step < STEPS; w->step++)
         one_step(w);

@@ -222,6 +222,89 @@ static void test_fgd_follows_what_is_expected(void **state)
     place_fini(&p);
 }
 
+/* Where CPU for whole GPUs would run short, others do not get it; under fgd there is still enough. */
+static void test_fairway_looks_ahead_at_cpu(void **state)
+{
+    static const char *const policies[] = {"fgd", "fairway"};
+    struct place_request whole = {.gpus = 1, .cpu = 16000}, other = {.cpu = 32000};
+    uint32_t one = 1;
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+        struct place p;
+        struct place_node_spec n = node_of(1, 8, MODEL_A), rich = node_of(2, 8, MODEL_A);
+        rich.cpu = 128000;
+        open_place(&p, policies[i]);
+        put(&p, &n);
+        put(&p, &rich);
+        place_set_target(&p, &whole, &one, 1);
+        assert_int_equal(give(&p, 1, other)->node, i + 1);
+        place_fini(&p);
+    }
+}
+
+/* A model that is asked for by name is left to those who do, as long as there are others. */
+static void test_fairway_spares_scarce_models(void **state)
+{
+    struct place p;
+    struct place_node_spec scarce = node_of(1, 2, MODEL_A), other = node_of(2, 2, MODEL_B);
+    struct place_request expected[] = {{.gpus = 1}, {.gpus = 1, .models = 1u << MODEL_A}};
+    uint32_t counts[] = {3, 1};
+    struct place_choice choice;
+    open_place(&p, "fairway");
+    put(&p, &scarce);
+    put(&p, &other);
+    assert_int_equal(give(&p, 1, expected[0])->node, 1); /* nothing is expected, so nothing dear */
+    place_release(&p, 1);
+    place_set_target(&p, expected, counts, 2);
+    assert_int_equal(give(&p, 1, expected[0])->node, 2);
+    assert_int_equal(give(&p, 2, expected[0])->node, 2);
+    assert_int_equal(place_choose(&p, 3, &expected[0], &choice), 0);
+    int score = choice.score;
+    assert_int_equal(give(&p, 3, expected[0])->node, 1);
+    assert_int_equal(place_choose(&p, 4, &expected[0], &choice), 0);
+    assert_true(choice.score < score); /* half of it is free now */
+    place_fini(&p);
+}
+
+/* 1 / free^2, but as if at least 2 % were free. */
+static void test_fairway_prices_are_bounded(void **state)
+{
+    struct place p;
+    struct place_node_spec n = node_of(1, 1, MODEL_A);
+    struct place_request expected = {.gpus = 1, .models = 1u << MODEL_A},
+                         most = {.share_milli = 990}, rest = {.share_milli = 10};
+    uint32_t one = 1;
+    struct place_choice choice;
+    open_place(&p, "fairway");
+    put(&p, &n);
+    place_set_target(&p, &expected, &one, 1);
+    assert_int_equal(place_choose(&p, 1, &rest, &choice), 0);
+    assert_int_equal(choice.score, 321 - 20); /* 990 are of no use any more */
+    give(&p, 1, most);
+    assert_int_equal(place_choose(&p, 2, &rest, &choice), 0);
+    assert_int_equal(choice.score, 321 - 10 * 2500 / 50);
+    place_fini(&p);
+}
+
+/* A slot that gets another model: what was known of it for the old one is forgotten. */
+static void test_a_slot_changes_its_model(void **state)
+{
+    struct place p;
+    struct place_node_spec full = node_of(1, 8, MODEL_B), a = node_of(2, 1, MODEL_A),
+                           b = node_of(3, 1, MODEL_B);
+    struct place_request r = {.gpus = 1};
+    struct place_choice choice;
+    full.closed = true;
+    open_place(&p, "fairway");
+    put(&p, &full);
+    put(&p, &a);
+    assert_int_equal(place_choose(&p, 1, &r, &choice), 0);
+    place_node_remove(&p, a.id);
+    put(&p, &b);
+    assert_int_equal(give(&p, 1, r)->node, b.id);
+    assert_int_equal(place_choose(&p, 2, &r, &choice), ERR_UNAVAILABLE);
+    place_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +316,10 @@ int main(void)
         cmocka_unit_test(test_what_makes_no_sense),
         cmocka_unit_test(test_random_draws_evenly),
         cmocka_unit_test(test_fgd_follows_what_is_expected),
+        cmocka_unit_test(test_fairway_looks_ahead_at_cpu),
+        cmocka_unit_test(test_fairway_spares_scarce_models),
+        cmocka_unit_test(test_fairway_prices_are_bounded),
+        cmocka_unit_test(test_a_slot_changes_its_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
