@@ -22,6 +22,7 @@ void gpu_device_init(struct gpu_device *device, int index)
         .capability = GPU_UNKNOWN,
         .numa = GPU_UNKNOWN,
         .nvlink = index,
+        .xid = GPU_UNKNOWN,
         .memory_used = GPU_UNKNOWN,
         .utilisation = GPU_UNKNOWN,
         .temperature = GPU_UNKNOWN,

@@ -58,7 +58,7 @@ struct gpu_device {
     bool mig;   /* it is cut into instances */
     bool faulty;
     char reason[GPU_REASON_MAX]; /* why it is faulty */
-    unsigned xid;                /* the last error event (XID) since the start; 0: none */
+    int xid; /* the last error event (XID) since the start; 0: none; GPU_UNKNOWN: nobody looks */
 
     /* Readings. */
     int64_t memory_used; /* bytes */
