@@ -94,7 +94,8 @@ static void start(struct nvml *n)
     int result = n->api.init();
     n->started = result == NVML_OK;
     if (result)
-        return no_driver(n, "NVML does not start", result);
+        return no_driver(n, "NVML does not start (is the driver loaded? nvidia-smi says more)",
+                         result);
     result = n->api.count(&n->found);
     if (result)
         return no_driver(n, "the GPUs cannot be counted", result);
@@ -109,10 +110,17 @@ static void start(struct nvml *n)
 
 /* ---- events ---- */
 
-static struct nvml_slot *find_slot(struct nvml *n, const struct nvml_device *handle)
+/* An event may come with another handle of its device than the one that we have. */
+static struct nvml_slot *find_slot(struct nvml *n, struct nvml_device *handle)
 {
+    char uuid[GPU_UUID_MAX] = "";
     for (int i = 0; handle && i < n->count; i++)
         if (n->slots[i].handle == handle)
+            return &n->slots[i];
+    if (!handle || n->api.uuid(handle, uuid, sizeof(uuid)))
+        return NULL;
+    for (int i = 0; i < n->count; i++)
+        if (uuid[0] && str_eq(str_from(uuid), str_from(n->slots[i].device.uuid)))
             return &n->slots[i];
     return NULL;
 }

@@ -33,7 +33,7 @@ int nvml_api_load(struct nvml_api *api, const char *path, char *problem, size_t 
 {
     *api = (struct nvml_api){.library = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
     if (!api->library) {
-        snprintf(problem, size, "%s", dlerror());
+        snprintf(problem, size, "%s; it comes with NVIDIA's driver", dlerror());
         return ERR_NOT_FOUND;
     }
     const char *missing = find_symbols(api);

@@ -32,8 +32,7 @@ enum {
     NVML_REMOTE_GPU = 0,
     NVML_REMOTE_SWITCH = 2,
 };
-#define NVML_EVENT_XID          UINT64_C(8)
-#define NVML_MEMORY_UNAVAILABLE UINT64_MAX
+#define NVML_EVENT_XID UINT64_C(8)
 
 struct nvml_device;
 struct nvml_event_set;
@@ -55,7 +54,7 @@ struct nvml_pci {
 
 struct nvml_process {
     unsigned pid;
-    uint64_t memory; /* bytes */
+    uint64_t memory; /* bytes; all bits set: not known */
     unsigned gpu_instance, compute_instance;
 };
 

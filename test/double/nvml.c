@@ -7,12 +7,13 @@
  * Lines KEY=VALUE; keys:
  *   init, count.error, wait.error, register.error   what these calls return
  *   count                                           of devices
- *   events          DEVICE:XID ... ; each is told once; DEVICE may be "?"
+ *   events          DEVICE:XID ... ; each is told once; DEVICE may be "?", and "~2"
+ *                   is another handle of device 2
  *   N.error         what every call about device N returns
  *   N.WHAT.error    what this call returns
  *   N.WHAT          uuid, name, memory, used, capability ("9.0"), bus ("3b"), utilisation,
  *                   temperature, power, mig, processes ("PID:BYTES ..."; BYTES may be "?"),
- *                   links ("gpu:BUS switch:BUS cpu:BUS off ...")
+ *                   links ("gpu:BUS switch:BUS cpu:BUS off:BUS ...")
  * What is not there is not supported. With -DNVML_DOUBLE_OLD it is the library of an old driver.
  */
 #include <stdbool.h>
@@ -59,7 +60,9 @@ typedef struct {
     unsigned gpuInstanceId, computeInstanceId;
 } nvmlEventData_t;
 
-static struct nvmlDevice devices[DEVICES_MAX];
+int nvml_double_running; /* inits without a shutdown */
+
+static struct nvmlDevice devices[2 * DEVICES_MAX]; /* each has a second handle */
 
 /* ---- the file ---- */
 
@@ -91,7 +94,7 @@ static int number(const char *key, int otherwise)
 static nvmlReturn_t value_of(nvmlDevice_t device, const char *what, char value[VALUE_MAX])
 {
     char key[64];
-    int index = (int)(device - devices);
+    int index = (int)((device - devices) % DEVICES_MAX);
     snprintf(key, sizeof(key), "%d.error", index);
     int error = number(key, SUCCESS);
     snprintf(key, sizeof(key), "%d.%s.error", index, what);
@@ -133,13 +136,16 @@ static void fill_pci(nvmlPciInfo_t *pci, unsigned bus)
 nvmlReturn_t nvmlInit_v2(void);
 nvmlReturn_t nvmlInit_v2(void)
 {
+    int result = number("init", SUCCESS);
+    nvml_double_running += result == SUCCESS;
     memset(devices, 0, sizeof(devices));
-    return number("init", SUCCESS);
+    return result;
 }
 
 nvmlReturn_t nvmlShutdown(void);
 nvmlReturn_t nvmlShutdown(void)
 {
+    nvml_double_running--;
     return SUCCESS;
 }
 
@@ -291,7 +297,7 @@ nvmlReturn_t nvmlDeviceGetNvLinkState(nvmlDevice_t device, unsigned link, unsign
     char word[VALUE_MAX];
     nvmlReturn_t result = link_of(device, link, word);
     if (result == SUCCESS)
-        *active = strcmp(word, "off") != 0;
+        *active = strncmp(word, "off", 3) != 0;
     return result;
 }
 
@@ -313,8 +319,6 @@ nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo_v2(nvmlDevice_t device, unsigned l
 {
     char word[VALUE_MAX];
     nvmlReturn_t result = link_of(device, link, word);
-    if (result == SUCCESS && !strchr(word, ':'))
-        return NOT_SUPPORTED;
     if (result == SUCCESS)
         fill_pci(pci, (unsigned)strtoul(strchr(word, ':') + 1, NULL, 16));
     return result;
@@ -355,12 +359,13 @@ nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *event, uns
     int skip = set->told;
     char *word = lookup("events", value) ? strtok_r(value, " ", &rest) : NULL;
     for (; word; word = strtok_r(NULL, " ", &rest)) {
-        nvmlDevice_t device = *word == '?' ? NULL : &devices[atoi(word)];
+        int index = atoi(word + (*word == '~'));
         if (skip-- > 0)
             continue;
         set->told++;
-        if (device && !device->watched)
+        if (*word != '?' && !devices[index].watched)
             continue;
+        nvmlDevice_t device = *word == '?' ? NULL : &devices[index + (*word == '~') * DEVICES_MAX];
         *event = (nvmlEventData_t){.device = device,
                                    .eventType = 8,
                                    .eventData = strtoull(strchr(word, ':') + 1, NULL, 10)};

@@ -15,6 +15,7 @@ static void test_names_of_the_driver(void **state)
         {"NVIDIA H100 80GB HBM3", 81559, "H100-80G"},
         {"NVIDIA H100 PCIe", 81559, "H100-80G"},
         {"NVIDIA H100 NVL", 95830, "H100-94G"},
+        {"NVIDIA H100", 86000, "H100-80G"}, /* between the two, nearer to this */
         {"NVIDIA H200", 143771, "H200-141G"},
         {"NVIDIA B200", 183359, "B200-180G"},
         {"NVIDIA A100-SXM4-40GB", 40960, "A100-40G"},

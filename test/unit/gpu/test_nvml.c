@@ -3,6 +3,7 @@
 #include "gpu/nvml.h"
 #include "test.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -137,6 +138,39 @@ static void test_the_environment_names_it(void **state)
     assert_int_equal(reading()->state, GPU_READY);
 }
 
+/* An empty name is none. */
+static void test_the_environment_names_nothing(void **state)
+{
+    open_library(NULL);
+    enum gpu_state without = reading()->state;
+    nvml_close(nvml);
+    setenv("FAIRWAY_NVML", "", 1);
+    open_library(NULL);
+    unsetenv("FAIRWAY_NVML");
+    assert_int_equal(reading()->state, without);
+    assert_int_not_equal(inventory.state, GPU_OLD_LIBRARY);
+}
+
+/* Also after a start that failed half way. */
+static void test_what_is_started_is_shut_down(void **state)
+{
+    void *library = dlopen(NVML_DOUBLE, RTLD_NOW);
+    assert_non_null(library);
+    const int *running = dlsym(library, "nvml_double_running");
+    set("count.error=%d", UNKNOWN_ERROR);
+    assert_int_equal(reading()->state, GPU_NO_DRIVER);
+    assert_int_equal(*running, 0);
+    set("count.error=0");
+    h100(1);
+    assert_int_equal(reading()->state, GPU_READY);
+    assert_int_equal(reading()->state, GPU_READY);
+    assert_int_equal(*running, 1);
+    nvml_close(nvml);
+    nvml = NULL;
+    assert_int_equal(*running, 0);
+    dlclose(library);
+}
+
 static void test_no_device(void **state)
 {
     assert_int_equal(reading()->state, GPU_NO_DEVICE);
@@ -150,7 +184,9 @@ static void test_a_driver_that_answers_later(void **state)
     set("init=%d", VERSION_MISMATCH);
     assert_int_equal(reading()->state, GPU_NO_DRIVER);
     assert_int_equal(inventory.count, 0);
-    assert_string_equal(inventory.problem, "NVML does not start: error 18 of the double");
+    assert_string_equal(inventory.problem,
+                        "NVML does not start (is the driver loaded? nvidia-smi says more): "
+                        "error 18 of the double");
     set("init=0");
     set("count.error=%d", UNKNOWN_ERROR);
     assert_int_equal(reading()->state, GPU_NO_DRIVER);
@@ -292,12 +328,12 @@ static void test_links_between_pairs(void **state)
 {
     static const int groups[] = {0, 1, 0, 1, 4, 5, 6};
     h100(7);
-    set("0.links=off gpu:12");
+    set("0.links=off:11 gpu:12");
     set("2.links=gpu:10");
     set("3.links=gpu:11"); /* told from one side only */
     set("4.links=cpu:40"); /* the same processor is no link */
     set("5.links=cpu:40");
-    set("6.links=off");
+    set("6.links=off:10");
     check_groups(groups, 7);
 }
 
@@ -306,7 +342,7 @@ static void test_links_at_a_switch(void **state)
     static const int groups[] = {0, 0, 2, 0};
     h100(4);
     set("0.links=switch:c1 switch:c2");
-    set("1.links=switch:c2 off");
+    set("1.links=switch:c2 off:12");
     set("2.links=switch:d0");
     set("3.links=gpu:11"); /* through the second to the first */
     check_groups(groups, 4);
@@ -343,8 +379,9 @@ static void test_a_device_is_lost(void **state)
     assert_true(gpu_place_spec(d, 0).faulty);
     assert_false(inventory.devices[0].faulty || inventory.devices[2].faulty);
     assert_int_equal(inventory.devices[2].memory_used, INT64_C(3) << 30);
-    set("1.error=0"); /* it is not trusted any more */
+    set("1.error=0"); /* it is not trusted any more, nor asked */
     assert_true(device(1)->faulty);
+    assert_int_equal(inventory.devices[1].temperature, GPU_UNKNOWN);
     assert_string_equal(inventory.devices[1].reason, "error 15 of the double");
 }
 
@@ -432,6 +469,7 @@ static void test_an_event_that_is_not_fatal(void **state)
     h100(1);
     set("events=0:63 0:94 0:13");
     assert_int_equal(device(0)->xid, 13);
+    assert_int_equal(device(0)->xid, 13); /* it stays */
     assert_false(inventory.devices[0].faulty);
 }
 
@@ -450,6 +488,18 @@ static void test_which_xids_are_fatal(void **state)
         assert_int_equal(xid, fatal[found++]);
     }
     assert_int_equal(found, ARRAY_LEN(fatal));
+}
+
+static void test_an_event_with_another_handle(void **state)
+{
+    h100(2);
+    set("events=~1:79");
+    assert_true(device(1)->faulty);
+    assert_false(inventory.devices[0].faulty);
+    assert_string_equal(inventory.problem, "");
+    set("1.uuid.error=%d", LOST);
+    set("events=~1:79 1:48"); /* with the one that is known it needs no UUID */
+    assert_int_equal(device(1)->xid, 48);
 }
 
 /* Nobody knows whose it is, or whether there was one: no device is worse for it. */
@@ -487,6 +537,8 @@ int main(void)
         TEST(test_no_library),
         TEST(test_another_library),
         TEST(test_the_environment_names_it),
+        TEST(test_the_environment_names_nothing),
+        TEST(test_what_is_started_is_shut_down),
         TEST(test_no_device),
         TEST(test_a_driver_that_answers_later),
         TEST(test_what_a_device_is),
@@ -506,6 +558,7 @@ int main(void)
         TEST(test_a_fatal_xid),
         TEST(test_an_event_that_is_not_fatal),
         TEST(test_which_xids_are_fatal),
+        TEST(test_an_event_with_another_handle),
         TEST(test_events_that_cannot_be_read),
         TEST(test_a_device_without_events),
     };
@@ -513,6 +566,7 @@ int main(void)
     snprintf(state_path, sizeof(state_path), "%s/state", folder);
     snprintf(sysfs_path, sizeof(sysfs_path), "%s/sys", folder);
     setenv("NVML_DOUBLE_STATE", state_path, 1);
+    unsetenv("FAIRWAY_NVML");
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char command[64];
     snprintf(command, sizeof(command), "rm -r %s", folder);
