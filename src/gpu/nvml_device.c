@@ -88,7 +88,8 @@ static bool identify(struct nvml *n, struct nvml_slot *slot)
     d->memory = (int64_t)MIN(memory.total, (uint64_t)INT64_MAX);
     gpu_model_name(str_from(d->name), d->memory, d->model);
     read_place(n, slot);
-    read_capability(n, slot);
+    if (!slot->lost)
+        read_capability(n, slot);
     return true;
 }
 
