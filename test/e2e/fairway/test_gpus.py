@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The GPUs of a node: made-up ones, and those that a double of NVIDIA's library tells of."""
+import contextlib
 import json
 import os
+import pty
 import re
 import subprocess
 
@@ -52,6 +54,19 @@ def metrics(fairway):
 
 def columns(line):
     return re.split(r" {2,}", line.strip())
+
+
+def on_a_terminal(fairway, *arguments, locale):
+    ours, theirs = pty.openpty()
+    subprocess.run([BIN / "fairway", *arguments, "--state", fairway.state], stdout=theirs, check=True, timeout=60,
+                   env=os.environ | {"LC_ALL": locale})
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # so a terminal ends that nobody holds any more
+        while True:
+            shown += os.read(ours, 65536)
+    os.close(ours)
+    return shown.decode().splitlines()
 
 
 def test_made_up_gpus():
@@ -109,6 +124,28 @@ def test_a_gpu_falls_ill(double):
         assert metric(text, "fairway_gpu_healthy", gpu="0", uuid="GPU-0") == 1
         assert 'fairway_gpu_temperature_celsius{gpu="1"' not in text
         assert re.search(r"a GPU is faulty.*gpu=1.*uuid=GPU-1", f.log_text())
+
+
+def test_bars_on_a_terminal(double):
+    double.say(**{"1.used": 21 * GIB})
+    with Fairway("--quiet", env=double.env) as f:
+        wait_for(lambda: len(gpus(f)) == 2, "the GPUs are known")
+        lines = on_a_terminal(f, "gpus", locale="C.UTF-8")
+        assert [columns(line)[2] for line in lines[1:]] == ["█████" + "░" * 15, "█████▎" + "░" * 14]
+        assert {line.index("GiB") for line in lines[1:]} == {lines[0].index("USED") + len("20.0 / 80.0 ")}
+        assert "#####..............." in on_a_terminal(f, "gpus", locale="C")[1]
+
+
+def test_a_gpu_whose_name_is_known_later(double):
+    double.say(**{"1.uuid.error": 999})
+    with Fairway("--quiet", env=double.env) as f:
+        wait_for(lambda: len(gpus(f)) == 2, "the GPUs are known")
+        assert gpus(f)[1]["health"] == "faulty" and "uuid" not in gpus(f)[1]
+        assert 'fairway_gpu_healthy{gpu="1",uuid=""} 0' in metrics(f)
+        double.say(**{"1.uuid.error": 0})
+        wait_for(lambda: gpus(f)[1]["health"] == "ok", "its name is known")
+        assert 'gpu="1",uuid=""' not in metrics(f)
+        assert 'fairway_gpu_healthy{gpu="1",uuid="GPU-1"} 1' in metrics(f)
 
 
 def test_a_driver_that_comes_later(double):
