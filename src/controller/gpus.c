@@ -119,7 +119,7 @@ static void log_changes(const struct gpus *g, const struct gpu_inventory *now)
 {
     const struct gpu_inventory *before = &g->inventory;
     if (!g->read || before->state != now->state || before->count != now->count ||
-        strcmp(before->problem, now->problem))
+        strcmp(before->problem, now->problem) != 0)
         log_info("GPUs", log_str("state", gpu_state_text(now->state)), log_int("count", now->count),
                  log_str("problem", now->problem));
     for (int i = 0; i < now->count; i++) {
