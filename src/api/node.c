@@ -3,39 +3,6 @@
 
 static const char *const kind_names[] = {"Node", NULL};
 
-static const struct schema_field gpu_fields[] = {
-    {
-        .name = "uuid",
-        .type = SCHEMA_STRING,
-        .offset = offsetof(struct node_gpu, uuid),
-        .description = "The device's own name, like GPU-8f2c...",
-        .required = true,
-        .min = 1,
-        .max = 128,
-    },
-    {
-        .name = "model",
-        .type = SCHEMA_STRING,
-        .offset = offsetof(struct node_gpu, model),
-        .description = "What it is, like NVIDIA H200.",
-        .max = 128,
-    },
-    {
-        .name = "memory",
-        .type = SCHEMA_BYTES,
-        .offset = offsetof(struct node_gpu, memory),
-        .description = "Its memory.",
-    },
-};
-
-static const struct schema gpu_schema = {
-    .name = "gpu",
-    .description = "One GPU.",
-    .size = sizeof(struct node_gpu),
-    .fields = gpu_fields,
-    .field_count = ARRAY_LEN(gpu_fields),
-};
-
 static const struct schema_field spec_fields[] = {
     {
         .name = "cordon",
@@ -55,14 +22,6 @@ static const struct schema_field spec_fields[] = {
         .type = SCHEMA_BYTES,
         .offset = offsetof(struct node_spec, memory),
         .description = "Main memory that replicas may use.",
-    },
-    {
-        .name = "gpus",
-        .type = SCHEMA_OBJECTS,
-        .offset = offsetof(struct node_spec, gpus),
-        .description = "Its GPUs, in the order of their indices.",
-        .max = 64,
-        .object = &gpu_schema,
     },
 };
 

@@ -5,16 +5,10 @@
 
 #include "api/resource.h"
 
-struct node_gpu {
-    struct str uuid, model;
-    int64_t memory; /* bytes */
-};
-
 struct node_spec {
     bool cordon;
-    int64_t cpu;                /* thousandths of a processor; 0: unknown */
-    int64_t memory;             /* bytes; 0: unknown */
-    struct schema_objects gpus; /* of struct node_gpu, in the order of their indices */
+    int64_t cpu;    /* thousandths of a processor; 0: unknown */
+    int64_t memory; /* bytes; 0: unknown */
 };
 
 struct node {

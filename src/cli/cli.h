@@ -27,7 +27,7 @@ struct verb {
 
 extern const struct verb verb_up, verb_gateway, verb_down, verb_apply, verb_get, verb_describe,
     verb_scale, verb_delete, verb_logs, verb_chat, verb_run, verb_key, verb_usage, verb_why,
-    verb_top, verb_explain, verb_simulate, verb_version, verb_completion;
+    verb_top, verb_gpus, verb_explain, verb_simulate, verb_version, verb_completion;
 
 /* All verbs, ended by NULL. */
 extern const struct verb *const cli_verbs[];

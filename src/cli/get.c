@@ -3,6 +3,8 @@
 
 #include "cli/client.h"
 
+enum { GPUS_TEXT_MAX = 1000 };
+
 static double number(const struct json *node, double fallback)
 {
     return node && node->type == JSON_NUMBER ? node->number : fallback;
@@ -37,9 +39,42 @@ static void print_models(const struct json *items, struct arena *a)
     cli_table_print(t);
 }
 
+static const char *gpu_model(const struct json *gpu)
+{
+    return cli_text(json_get(gpu, STR("model")), "unknown");
+}
+
+/* Of how many GPUs from this one on it is the model; 0: an earlier one has it too. */
+static unsigned count_model(const struct json *gpus, const struct json *first)
+{
+    unsigned count = 0;
+    json_each(gpu, gpus)
+    {
+        bool same = strcmp(gpu_model(gpu), gpu_model(first)) == 0;
+        if (same && !count && gpu != first)
+            return 0;
+        count += same;
+    }
+    return count;
+}
+
+/* "8 x H100-80G, 4 x A10-24G" */
+static void put_gpus(struct cli_table *t, const struct json *gpus)
+{
+    struct buf text;
+    buf_init(&text, GPUS_TEXT_MAX);
+    for (const struct json *gpu = gpus ? gpus->first : NULL; gpu; gpu = gpu->next) {
+        unsigned count = count_model(gpus, gpu);
+        if (count)
+            buf_printf(&text, "%s%u x %s", text.len ? ", " : "", count, gpu_model(gpu));
+    }
+    cli_table_cell(t, "%s", text.len ? buf_cstr(&text) : "-");
+    buf_fini(&text);
+}
+
 static void print_nodes(const struct json *items, struct arena *a)
 {
-    static const char *const headings[] = {"NAME", "CPU", "MEMORY", "FREE", "CORDONED"};
+    static const char *const headings[] = {"NAME", "CPU", "MEMORY", "FREE", "GPUS", "CORDONED"};
     struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
     json_each(item, items)
     {
@@ -49,6 +84,7 @@ static void print_nodes(const struct json *items, struct arena *a)
         cli_table_cell(t, "%.0f", number(json_get(status, STR("cpu")), 0));
         cli_table_cell(t, "%.1f GiB", number(json_get(status, STR("memory")), 0) / (1 << 30));
         cli_table_cell(t, "%.1f GiB", number(json_get(status, STR("memoryFree")), 0) / (1 << 30));
+        put_gpus(t, json_get(status, STR("gpus")));
         const struct json *cordon = json_get(json_get(item, STR("spec")), STR("cordon"));
         cli_table_cell(t, "%s", cordon && cordon->boolean ? "yes" : "no");
     }

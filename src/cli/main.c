@@ -7,10 +7,10 @@
 #include "cli/cli.h"
 
 const struct verb *const cli_verbs[] = {
-    &verb_up,       &verb_gateway,  &verb_down,    &verb_apply,      &verb_get,
-    &verb_describe, &verb_scale,    &verb_delete,  &verb_logs,       &verb_chat,
-    &verb_run,      &verb_key,      &verb_usage,   &verb_why,        &verb_top,
-    &verb_explain,  &verb_simulate, &verb_version, &verb_completion, NULL,
+    &verb_up,      &verb_gateway,    &verb_down, &verb_apply, &verb_get,     &verb_describe,
+    &verb_scale,   &verb_delete,     &verb_logs, &verb_chat,  &verb_run,     &verb_key,
+    &verb_usage,   &verb_why,        &verb_top,  &verb_gpus,  &verb_explain, &verb_simulate,
+    &verb_version, &verb_completion, NULL,
 };
 
 static void overview(FILE *out)

@@ -9,7 +9,7 @@
 #include "base/yaml.h"
 #include "cli/cli.h"
 
-enum { TEXT_MAX = 64 * 1024 * 1024 };
+enum { TEXT_MAX = 64 * 1024 * 1024, GAP = 3 };
 
 struct cli_table {
     size_t columns, cells, cap;
@@ -44,11 +44,20 @@ void cli_table_cell(struct cli_table *t, const char *format, ...)
     add_cell(t, text);
 }
 
+/* Characters, not bytes: each is one column wide. */
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+    for (; *text; text++)
+        width += (*text & 0xc0) != 0x80;
+    return width;
+}
+
 static size_t column_width(const struct cli_table *t, size_t column)
 {
     size_t width = 0;
     for (size_t i = column; i < t->cells; i += t->columns)
-        width = MAX(width, strlen(t->cell[i]));
+        width = MAX(width, width_of(t->cell[i]));
     return width;
 }
 
@@ -57,7 +66,8 @@ void cli_table_print(struct cli_table *t)
     for (size_t i = 0; i < t->cells; i++) {
         size_t column = i % t->columns;
         if (column + 1 < t->columns)
-            printf("%-*s   ", (int)column_width(t, column), t->cell[i]);
+            printf("%s%*s", t->cell[i], (int)(column_width(t, column) - width_of(t->cell[i]) + GAP),
+                   "");
         else
             printf("%s\n", t->cell[i]);
     }

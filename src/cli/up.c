@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cli/join.h"
 #include "cli/up_internal.h"
+#include "gpu/simulated.h"
 #include "net/tls.h"
 #include "runtime/local/folder.h"
 #include "store/keys.h"
@@ -104,6 +105,7 @@ int up_start_controller(struct up *up, int admin_listener, struct err *err)
         .metrics = up->front.metrics,
         .watchdog = up->front.watchdog,
         .rules = replica_rules_default(),
+        .gpus = up->o.gpus,
         .publish = publish,
         .publish_keys = publish_keys,
         .take_usage = take_usage,
@@ -353,15 +355,32 @@ static int parse_join_listen(struct up_options *o)
     return 0;
 }
 
+static int parse_gpus(struct up_options *o)
+{
+    static struct gpu_inventory gpus;
+    char node[RESOURCE_NAME_MAX + 1];
+    struct err err;
+    if (!o->gpus_text)
+        return 0;
+    if (gpu_simulated_parse(str_from(o->gpus_text), controller_node_name(node), &gpus, &err))
+        return cli_usage(&verb_up, "--gpus: %s", err.message);
+    o->gpus = &gpus;
+    return 0;
+}
+
 static int run(int argc, char **argv)
 {
     static char state[PATH_MAX];
     struct up_options o = {.ready_fd = -1, .grace = SEC(30)};
     const char *state_option = NULL;
     const struct cli_option options[] = {
-        {"--state", 0, &state_option, NULL},        {"--demo", 0, &o.demo, NULL},
-        {"--detach", 'd', NULL, &o.detach},         {"--replace", 0, NULL, &o.replace},
-        {"--join-listen", 0, &o.join_listen, NULL}, FRONT_CLI_OPTIONS(o.front),
+        {"--state", 0, &state_option, NULL},
+        {"--demo", 0, &o.demo, NULL},
+        {"--detach", 'd', NULL, &o.detach},
+        {"--replace", 0, NULL, &o.replace},
+        {"--join-listen", 0, &o.join_listen, NULL},
+        {"--gpus", 0, &o.gpus_text, NULL},
+        FRONT_CLI_OPTIONS(o.front),
     };
     struct err err;
     int count;
@@ -372,6 +391,8 @@ static int run(int argc, char **argv)
     if (done)
         return done;
     done = parse_join_listen(&o);
+    if (!done)
+        done = parse_gpus(&o);
     if (done)
         return done;
     if (cli_state_dir(state_option, state, &err))
@@ -398,6 +419,8 @@ const struct verb verb_up = {
     "      --join-listen ADDRESS:PORT  where gateways of other machines join (`fairway gateway`), "
     "with the token\n"
     "                             that is in join.token of the state folder\n"
+    "      --gpus LIST            show these GPUs instead of those that are here, as in "
+    "8xH100-80G,4xA10-24G\n"
     "\nCtrl-C lets running requests end, then stops the models too; twice cuts requests off.\n",
     .run = run,
 };

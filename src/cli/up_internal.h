@@ -11,10 +11,12 @@
 #include "cli/front.h"
 #include "cli/handover.h"
 #include "controller/controller.h"
+#include "gpu/inventory.h"
 
 struct up_options {
     struct front_options front;
-    const char *demo, *state, *join_listen;
+    const char *demo, *state, *join_listen, *gpus_text;
+    const struct gpu_inventory *gpus; /* what gpus_text says; NULL: those that are here */
     struct str join_host;
     uint16_t join_port;
     bool detach, replace;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the admin API: admin.c (URLs, small answers), admin_models.c, admin_nodes.c,
- * admin_tenants.c, admin_keys.c, admin_usage.c, admin_requests.c, admin_logs.c, gateways.c. */
+ * admin_tenants.c, admin_keys.c, admin_usage.c, admin_requests.c, admin_logs.c, admin_gpus.c, gateways.c. */
 #ifndef FAIRWAY_CONTROLLER_ADMIN_INTERNAL_H
 #define FAIRWAY_CONTROLLER_ADMIN_INTERNAL_H
 
@@ -29,11 +29,15 @@ admin_answer admin_get_tenants, admin_get_tenant, admin_put_tenant, admin_delete
 admin_answer admin_get_keys, admin_post_key, admin_delete_key;
 admin_answer admin_get_usage, admin_post_usage;
 admin_answer admin_get_request, admin_get_load;
+admin_answer admin_get_gpus;
 admin_answer admin_get_gateways, admin_post_sync;
 admin_answer admin_get_log;
 
 /* The value of NAME in "a=1&NAME=2", not decoded; ptr NULL when it is not there. */
 struct str admin_query(struct str query, struct str name);
+
+/* Members of a Node's status. */
+void admin_put_node_gpus(struct controller *c, struct json_writer *w);
 
 struct str admin_outcome(enum store_outcome outcome); /* "created" ... */
 

@@ -10,8 +10,7 @@
 
 enum { NODE_ARENA_MAX = 1024 * 1024 };
 
-/* The host name's first label, as resource names are written. */
-static struct str node_name(char text[RESOURCE_NAME_MAX + 1])
+struct str controller_node_name(char text[RESOURCE_NAME_MAX + 1])
 {
     char host[256] = "";
     size_t len = 0;
@@ -33,14 +32,14 @@ void node_load(struct controller *c)
     arena_init(&a, NODE_ARENA_MAX);
     c->cordoned = false;
     c->node_memory = 0;
-    if (store_get(c->store, &a, &node_kind, node_name(text), &stored, &err) == 0) {
+    if (store_get(c->store, &a, &node_kind, controller_node_name(text), &stored, &err) == 0) {
         c->cordoned = node_from(stored)->spec.cordon;
         c->node_memory = (uint64_t)node_from(stored)->spec.memory;
     }
     arena_fini(&a);
 }
 
-static void put_node(struct json_writer *w, const struct controller *c, struct str name)
+static void put_node(struct json_writer *w, struct controller *c, struct str name)
 {
     struct machine_memory memory = machine_memory();
     json_object(w);
@@ -62,6 +61,7 @@ static void put_node(struct json_writer *w, const struct controller *c, struct s
     json_member_int(w, STR("cpu"), sysconf(_SC_NPROCESSORS_ONLN));
     json_member_int(w, STR("memory"), (int64_t)memory.total);
     json_member_int(w, STR("memoryFree"), (int64_t)memory.available);
+    admin_put_node_gpus(c, w);
     json_end(w);
     json_end(w);
 }
@@ -74,7 +74,7 @@ void admin_get_nodes(struct controller *c, struct http_exchange *x, struct str r
     json_object(&r.json);
     json_key(&r.json, STR("items"));
     json_array(&r.json);
-    put_node(&r.json, c, node_name(text));
+    put_node(&r.json, c, controller_node_name(text));
     json_end(&r.json);
     json_end(&r.json);
     admin_send(&r, x, 200);
@@ -83,7 +83,7 @@ void admin_get_nodes(struct controller *c, struct http_exchange *x, struct str r
 static int no_such_node(struct str name, struct err *err)
 {
     char text[RESOURCE_NAME_MAX + 1];
-    struct str own = node_name(text);
+    struct str own = controller_node_name(text);
     if (str_eq(name, own))
         return 0;
     return err_set(err, ERR_NOT_FOUND, "there is no node '%.*s'; this machine is '%.*s'",
@@ -116,9 +116,9 @@ static int store_node(struct controller *c, struct arena *a, struct str name, st
     if (!error && (wanted->type != &node_kind || !str_eq(wanted->metadata.name, name)))
         error = err_set(err, ERR_INVALID, "kind, metadata.name: this URL takes the Node '%.*s'",
                         STR_ARG(name));
-    if (!error && (node_from(wanted)->spec.cpu || node_from(wanted)->spec.gpus.count))
+    if (!error && node_from(wanted)->spec.cpu)
         error = err_set(err, ERR_UNSUPPORTED,
-                        "spec.cpu, spec.gpus: this runtime counts memory only; leave them out");
+                        "spec.cpu: this runtime counts memory only; leave it out");
     if (!error)
         error = store_put(c->store, a, wanted, clock_wall(), &stored, ret_outcome, err);
     return error;

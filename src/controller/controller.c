@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "controller/gpus.h"
 #include "controller/managed.h"
 #include "net/tls_client.h"
 #include "net/watchdog.h"
@@ -296,6 +297,7 @@ int controller_start(const struct controller_options *options, struct controller
         controller_free(c);
         return error;
     }
+    c->gpus = gpus_start(options->gpus, options->metrics);
     loop_post(c->loop, &c->begin);
     if (options->watchdog)
         watchdog_watch(options->watchdog, c->loop, "controller");
@@ -346,6 +348,7 @@ void controller_free(struct controller *c)
     loop_timer_stop(&c->ledger);
     loop_timer_stop(&c->settle);
     gateways_fini(&c->gateways);
+    gpus_stop(c->gpus);
     http_server_free(c->admin);
     http_server_free(c->joining);
     http_client_free(c->client);

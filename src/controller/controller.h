@@ -20,11 +20,13 @@
 #define FAIRWAY_CONTROLLER_H
 
 #include "api/gateway_sync.h"
+#include "api/resource.h"
 #include "api/routes.h"
 #include "base/err.h"
 #include "core/plan/replica.h"
 
 struct controller;
+struct gpu_inventory;
 struct key_table;
 struct metrics;
 struct tls_server;
@@ -40,6 +42,7 @@ struct controller_options {
     struct metrics *metrics;   /* borrow */
     struct watchdog *watchdog; /* borrow; NULL: nobody watches its loop */
     struct replica_rules rules;
+    const struct gpu_inventory *gpus; /* copied: made-up ones; NULL: those that NVML finds */
     void (*publish)(void *ctx, struct routes *take_routes);
     void (*publish_keys)(void *ctx, struct key_table *take_keys);
     /* What was used since the last call, as rows in the arena: it goes to the ledger every second. */
@@ -71,6 +74,9 @@ void controller_stop(struct controller *c);
 void controller_leave(struct controller *c);
 void controller_free(
     struct controller *c); /* after controller_stop or controller_leave; unlocks the state folder */
+
+/* This machine's name as a Node: the host name's first label, as resource names are written. */
+struct str controller_node_name(char ret_text[RESOURCE_NAME_MAX + 1]);
 
 /* The admin API's socket, for another process to go on with; borrowed until the controller ends. */
 int controller_admin_listener(struct controller *c);

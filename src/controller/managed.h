@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "runtime/local/process.h"
 
+struct gpus;
 struct hub;
 struct store;
 
@@ -83,6 +84,7 @@ struct controller {
     char *state_dir, *engine_path, *gateway_url; /* own */
     int lock_fd;
     struct store *store;
+    struct gpus *gpus; /* own */
     pthread_t thread;
     struct loop *loop;
     struct http_client *client;

@@ -7,6 +7,7 @@
  * Lines KEY=VALUE; keys:
  *   init, count.error, wait.error, register.error   what these calls return
  *   count                                           of devices
+ *   hang            as long as it is 1, counting them does not return
  *   events          DEVICE:XID ... ; each is told once; DEVICE may be "?", and "~2"
  *                   is another handle of device 2
  *   N.error         what every call about device N returns
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     SUCCESS = 0,
@@ -160,6 +162,8 @@ const char *nvmlErrorString(nvmlReturn_t result)
 nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count);
 nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count)
 {
+    while (number("hang", 0))
+        usleep(10000);
     *count = (unsigned)number("count", 0);
     return number("count.error", SUCCESS);
 }

@@ -107,10 +107,10 @@ def test_prometheus_sees_the_queue(fairway, tmp_path):
         thread.join(60)
 
 
-def test_every_metric_is_documented(fairway):
-    fairway.serve("sim", profile="decode=1000,answer=0")
-    fairway.client().chat.completions.create(model="sim", max_tokens=3, messages=[{"role": "user", "content": "hello"}])
-    with Gateway(fairway) as gateway:
+def test_every_metric_is_documented():
+    with Fairway("--quiet", "--gpus", "1xH100-80G") as fairway, Gateway(fairway) as gateway:
+        fairway.serve("sim", profile="decode=1000,answer=0")
+        fairway.client().chat.completions.create(model="sim", max_tokens=3, messages=[{"role": "user", "content": "hello"}])
         text = requests.get(fairway.url + "/metrics").text + requests.get(gateway.url + "/metrics").text
     families = set(re.findall(r"^# TYPE (\S+)", text, re.M))
     page = (ROOT / "docs/observability.md").read_text()

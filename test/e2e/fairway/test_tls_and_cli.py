@@ -111,7 +111,7 @@ def test_usage_and_exit_codes(tmp_path):
     state = ["--state", str(tmp_path)]
     assert run("--help").returncode == 0 and "usage: fairway" in run("--help").stdout
     for verb in ["up", "down", "apply", "get", "describe", "scale", "delete", "logs", "chat", "run", "key", "explain",
-                 "version", "completion", "usage", "simulate"]:
+                 "version", "completion", "usage", "simulate", "gpus"]:
         done = run(verb, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: fairway {verb}"), verb
     assert run("gte").returncode == 2 and "did you mean 'get'" in run("gte").stderr

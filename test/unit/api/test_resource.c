@@ -99,14 +99,10 @@ static void test_full_model_there_and_back(void **state)
 static void test_node(void **state)
 {
     read_good("apiVersion: fairway.dev/v1\nkind: Node\nmetadata: {name: n1}\nspec:\n"
-              "  cpu: 16\n  memory: 128Gi\n  gpus:\n"
-              "  - {uuid: GPU-1, model: NVIDIA H200, memory: 141Gi}\n  - {uuid: GPU-2}\n---\n" HEAD
-              "  engine: {type: simulate}\n");
+              "  cpu: 16\n  memory: 128Gi\n---\n" HEAD "  engine: {type: simulate}\n");
     assert_int_equal(count, 2);
     const struct node *n = node_from(resources[0]);
-    const struct node_gpu *gpus = n->spec.gpus.items;
-    assert_true(n->spec.gpus.count == 2 && gpus[0].memory == INT64_C(141) << 30);
-    assert_true(n->spec.cpu == 16000 && !n->spec.cordon);
+    assert_true(n->spec.cpu == 16000 && n->spec.memory == INT64_C(128) << 30 && !n->spec.cordon);
 }
 
 #define TENANT "apiVersion: fairway.dev/v1\nkind: Tenant\nmetadata: {name: team}\n"
