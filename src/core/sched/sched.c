@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Workloads, their states, and whose turn it is. */
+#include "core/sched/sched.h"
+
+#include <string.h>
+
+#include "core/sched/sched_internal.h"
+
+/* ---- states ---- */
+
+#define TO(state) (1u << (state))
+static const unsigned moves[] = {
+    [SCHED_OUT] = TO(SCHED_PENDING) | TO(SCHED_HELD) | TO(SCHED_RUNNING) | TO(SCHED_EVICTING),
+    [SCHED_PENDING] = TO(SCHED_HELD) | TO(SCHED_RUNNING) | TO(SCHED_OUT),
+    [SCHED_HELD] = TO(SCHED_RUNNING) | TO(SCHED_PENDING) | TO(SCHED_OUT),
+    [SCHED_RUNNING] = TO(SCHED_EVICTING) | TO(SCHED_PENDING) | TO(SCHED_OUT),
+    [SCHED_EVICTING] = TO(SCHED_PENDING) | TO(SCHED_OUT),
+};
+
+void sched_move(struct sched_workload *w, enum sched_state to)
+{
+    CHECK(moves[w->state] & TO(to));
+    w->state = to;
+}
+
+struct quota_amount sched_amount(const struct sched_spec *spec, unsigned members)
+{
+    struct quota_amount sum;
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        sum.of[r] = spec->amount.of[r] * (int64_t)members;
+    return sum;
+}
+
+static struct str key_of(const uint64_t *id)
+{
+    return (struct str){(const char *)id, sizeof(*id)};
+}
+
+struct sched_workload *sched_find(const struct sched *s, uint64_t id)
+{
+    struct map_node *node = map_find(&s->by_id, key_of(&id));
+    return node ? container_of(node, struct sched_workload, by_id) : NULL;
+}
+
+/* ---- who waits ---- */
+
+static struct sched_workload *in_queue(struct list *link)
+{
+    return container_of(link, struct sched_workload, in_queue);
+}
+
+static bool goes_before(const struct sched_spec *a, const struct sched_spec *b)
+{
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    return a->created != b->created ? a->created < b->created : a->id < b->id;
+}
+
+/* Most come last: looked for from the end. */
+static void enqueue(struct sched *s, struct sched_workload *w)
+{
+    struct list *queue = &s->waiting[w->spec.queue], *after = queue->previous;
+    struct list **cursor = &s->cursor[w->spec.queue];
+    while (after != queue && goes_before(&w->spec, &in_queue(after)->spec))
+        after = after->previous;
+    list_insert_before(after->next, &w->in_queue);
+    w->tried = 0;
+    if (*cursor == queue || goes_before(&w->spec, &in_queue(*cursor)->spec))
+        *cursor = &w->in_queue;
+}
+
+void sched_dequeue(struct sched *s, struct sched_workload *w)
+{
+    struct list **cursor = &s->cursor[w->spec.queue];
+    if (heap_has(&w->sleeping))
+        heap_remove(&s->sleeping, &w->sleeping);
+    if (*cursor == &w->in_queue)
+        *cursor = w->in_queue.next;
+    list_remove(&w->in_queue);
+}
+
+static bool wakes_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct sched_workload *x = container_of(a, const struct sched_workload, sleeping);
+    const struct sched_workload *y = container_of(b, const struct sched_workload, sleeping);
+    return x->sleeps_until != y->sleeps_until ? x->sleeps_until < y->sleeps_until
+                                              : x->spec.id < y->spec.id;
+}
+
+static void pend(struct sched *s, struct sched_workload *w, nsec now)
+{
+    sched_move(w, SCHED_PENDING);
+    w->members = 0;
+    if (w->sleeps_until > now) {
+        w->why = SCHED_WHY_SLEEPS;
+        heap_insert(&s->sleeping, &w->sleeping);
+    } else {
+        w->why = SCHED_WHY_NEW;
+        enqueue(s, w);
+    }
+}
+
+void sched_wait(struct sched *s, struct sched_workload *w, nsec now)
+{
+    list_remove(&w->in_running);
+    list_remove(&w->in_decided);
+    w->evicted_for = 0;
+    pend(s, w, now);
+}
+
+static struct sched_workload *first_asleep(const struct sched *s)
+{
+    struct heap_node *top = heap_top(&s->sleeping);
+    return top ? container_of(top, struct sched_workload, sleeping) : NULL;
+}
+
+static void wake(struct sched *s, nsec now)
+{
+    struct sched_workload *w;
+    while ((w = first_asleep(s)) && w->sleeps_until <= now) {
+        heap_remove(&s->sleeping, &w->sleeping);
+        w->why = SCHED_WHY_NEW;
+        enqueue(s, w);
+    }
+}
+
+/* ---- who has something ---- */
+
+void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec now)
+{
+    sched_dequeue(s, w);
+    sched_move(w, SCHED_RUNNING);
+    w->members = members;
+    w->started = w->checkpoint = now;
+    list_append(&s->running, &w->in_running);
+}
+
+bool sched_is_nothing(const struct quota_amount *a)
+{
+    static const struct quota_amount nothing;
+    return memcmp(a, &nothing, sizeof(nothing)) == 0;
+}
+
+void sched_give_quota_back(struct sched *s, const struct sched_workload *w, nsec now)
+{
+    struct quota_amount amount = sched_amount(&w->spec, w->members);
+    if (!sched_is_nothing(&amount))
+        CHECK(quota_give_back(s->quota, w->spec.queue, &amount, now) == 0);
+}
+
+void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why why,
+                 uint64_t evicted_for, nsec now)
+{
+    sched_move(w, SCHED_EVICTING);
+    sched_give_quota_back(s, w, now);
+    w->evict_why = why;
+    w->evicted_for = evicted_for;
+    w->evictions++;
+    list_remove(&w->in_running);
+    list_append(&s->decided, &w->in_decided);
+    s->version++;
+}
+
+/* Of one that is RUNNING or EVICTING and is no more. */
+static void take_all(struct sched *s, struct sched_workload *w, nsec now)
+{
+    if (w->state == SCHED_RUNNING)
+        sched_give_quota_back(s, w, now);
+    if (sched_hold_has_victim(s, w))
+        sched_hold_take_over(s, w);
+    else
+        sched_unplace(s, w, w->members);
+    s->version++;
+}
+
+static void leave(struct sched *s, struct sched_workload *w)
+{
+    sched_dequeue(s, w);
+    sched_move(w, SCHED_OUT);
+    w->members = 0;
+    w->evicted_for = 0;
+    list_remove(&w->in_running);
+    list_remove(&w->in_decided);
+    map_remove(&s->by_id, &w->by_id);
+}
+
+static nsec back_off(const struct sched_options *o, unsigned requeues)
+{
+    nsec delay = o->backoff_min;
+    for (unsigned i = 1; i < requeues && delay < o->backoff_max; i++)
+        delay = delay > o->backoff_max / 2 ? o->backoff_max : 2 * delay;
+    return MIN(delay, o->backoff_max);
+}
+
+/* ---- events ---- */
+
+struct sched_options sched_options_default(void)
+{
+    return (struct sched_options){
+        .workloads_max = 4096,
+        .backoff_min = SEC(10),
+        .backoff_max = SEC(600),
+        .hold_max = SEC(300),
+    };
+}
+
+static void *must(void *memory)
+{
+    CHECK(memory);
+    return memory;
+}
+
+void sched_init(struct sched *s, const struct sched_options *options, struct place *place,
+                struct quota *quota)
+{
+    size_t n = options->workloads_max, leases = place->options.leases_max;
+    CHECK(n > 0 && options->backoff_min > 0 && options->backoff_max >= options->backoff_min);
+    memset(s, 0, sizeof(*s));
+    s->options = *options;
+    s->place = place;
+    s->quota = quota;
+    s->version = 1;
+    arena_init(&s->memory,
+               n * (3 * sizeof(void *) + sizeof(*s->gone)) + leases * sizeof(*s->saved) + 1024);
+    s->chosen = must(arena_array(&s->memory, n, sizeof(struct sched_workload *)));
+    s->gone = must(arena_array(&s->memory, n, sizeof(*s->gone)));
+    s->saved = must(arena_array(&s->memory, leases, sizeof(*s->saved)));
+    heap_init_fixed(&s->sleeping, wakes_before,
+                    must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
+    heap_init_fixed(&s->candidates, NULL,
+                    must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
+    map_init(&s->by_id);
+    list_init(&s->running);
+    list_init(&s->decided);
+    for (int q = 0; q < QUOTA_NODES_MAX; q++) {
+        list_init(&s->waiting[q]);
+        s->cursor[q] = &s->waiting[q];
+    }
+}
+
+void sched_fini(struct sched *s)
+{
+    map_fini(&s->by_id);
+    arena_fini(&s->memory);
+}
+
+static bool spec_valid(const struct sched_spec *spec)
+{
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        if (spec->amount.of[r] < 0 || spec->amount.of[r] > QUOTA_AMOUNT_MAX)
+            return false;
+    return spec->id >= 1 && spec->id <= SCHED_ID_MAX && spec->queue >= 0 &&
+           spec->queue < QUOTA_NODES_MAX && spec->members_min >= 1 &&
+           spec->members_min <= spec->members_max && spec->members_max <= SCHED_MEMBERS_MAX &&
+           spec->start_cost >= 0;
+}
+
+int sched_enter(struct sched *s, struct sched_workload *w)
+{
+    if (!spec_valid(&w->spec))
+        return ERR_INVALID;
+    if (sched_find(s, w->spec.id))
+        return ERR_CONFLICT;
+    if (s->by_id.count == s->options.workloads_max)
+        return ERR_FULL;
+    w->tried = 0;
+    w->by_cost = w->sleeping = (struct heap_node){0};
+    list_init(&w->in_queue);
+    list_init(&w->in_running);
+    list_init(&w->in_decided);
+    map_insert(&s->by_id, key_of(&w->spec.id), &w->by_id);
+    return 0;
+}
+
+int sched_submit(struct sched *s, struct sched_workload *w, nsec now)
+{
+    w->state = SCHED_OUT;
+    int error = sched_enter(s, w);
+    if (!error)
+        pend(s, w, now);
+    return error;
+}
+
+void sched_ended(struct sched *s, struct sched_workload *w, enum sched_end end, nsec now)
+{
+    CHECK(w->state == SCHED_RUNNING || w->state == SCHED_EVICTING);
+    take_all(s, w, now);
+    if (end == SCHED_COMPLETED) {
+        leave(s, w);
+        return;
+    }
+    w->requeues++;
+    w->sleeps_until = nsec_after(now, back_off(&s->options, w->requeues));
+    sched_wait(s, w, now);
+}
+
+void sched_withdraw(struct sched *s, struct sched_workload *w, nsec now)
+{
+    if (w->state == SCHED_OUT)
+        return;
+    if (w->state == SCHED_HELD)
+        sched_hold_cancel(s, now);
+    else if (w->state != SCHED_PENDING)
+        take_all(s, w, now);
+    leave(s, w);
+}
+
+void sched_checkpoint(struct sched_workload *w, nsec now)
+{
+    w->checkpoint = now;
+}
+
+void sched_changed(struct sched *s)
+{
+    s->version++;
+}
+
+static bool lost_room(const struct place_node *n, const struct place_lease *l)
+{
+    if (n->removed)
+        return true;
+    for (int i = 0; i < n->spec.gpu_count; i++)
+        if (l->gpus >> i & 1 && n->spec.gpus[i].faulty)
+            return true;
+    return false;
+}
+
+static void evict_lost(struct sched *s, uint64_t node, nsec now)
+{
+    const struct place_lease *l = NULL;
+    while ((l = place_lease_next(s->place, l))) {
+        const struct place_node *n =
+            &s->place->nodes[container_of(l, struct place_holding, lease)->node];
+        if (l->node != node || l->owner & SCHED_GHOST || !lost_room(n, l))
+            continue;
+        struct sched_workload *w = sched_find(s, l->owner >> SCHED_MEMBER_BITS);
+        CHECK(w);
+        if (w->state == SCHED_RUNNING)
+            sched_evict(s, w, SCHED_ROOM_LOST, 0, now);
+    }
+}
+
+int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now)
+{
+    int error = place_node_put(s->place, spec);
+    if (error)
+        return error;
+    evict_lost(s, spec->id, now);
+    s->version++;
+    return 0;
+}
+
+void sched_node_remove(struct sched *s, uint64_t node, nsec now)
+{
+    place_node_remove(s->place, node);
+    evict_lost(s, node, now);
+}
+
+/* ---- decisions ---- */
+
+static bool queue_is_open(const struct quota *q, int queue)
+{
+    return queue < q->count && q->nodes[queue].used && !q->nodes[queue].draining &&
+           q->nodes[queue].children == 0;
+}
+
+static void try_none(struct sched *s, int queue)
+{
+    list_each(w, &s->waiting[queue], struct sched_workload, in_queue)
+    {
+        w->why = SCHED_WHY_CLOSED;
+        w->tried = s->version;
+    }
+    s->cursor[queue] = &s->waiting[queue];
+}
+
+/* The first of the queue that was not tried at this version; NULL: none. */
+static struct sched_workload *head_of(struct sched *s, int queue)
+{
+    struct list **cursor = &s->cursor[queue];
+    if (*cursor != &s->waiting[queue] && !queue_is_open(s->quota, queue))
+        try_none(s, queue);
+    while (*cursor != &s->waiting[queue] && in_queue(*cursor)->tried == s->version)
+        *cursor = (*cursor)->next;
+    return *cursor == &s->waiting[queue] ? NULL : in_queue(*cursor);
+}
+
+static struct sched_workload *whose_turn(struct sched *s, nsec now)
+{
+    struct quota_head heads[QUOTA_NODES_MAX];
+    struct sched_workload *of[QUOTA_NODES_MAX];
+    int count = 0;
+    for (int queue = 0; queue < QUOTA_NODES_MAX; queue++) {
+        struct sched_workload *w = head_of(s, queue);
+        if (!w)
+            continue;
+        heads[count] = (struct quota_head){queue, w->spec.priority, w->spec.created};
+        of[count++] = w;
+    }
+    int next = quota_next(s->quota, heads, count, now);
+    return next < 0 ? NULL : of[next];
+}
+
+static void begin_again(struct sched *s)
+{
+    if (s->cursors_at == s->version)
+        return;
+    s->cursors_at = s->version;
+    for (int queue = 0; queue < QUOTA_NODES_MAX; queue++)
+        s->cursor[queue] = s->waiting[queue].next;
+}
+
+static bool take_decided(struct sched *s, struct sched_decision *ret_decision)
+{
+    struct sched_workload *w = list_first(&s->decided, struct sched_workload, in_decided);
+    if (!w)
+        return false;
+    list_remove(&w->in_decided);
+    *ret_decision = (struct sched_decision){SCHED_EVICT, w};
+    return true;
+}
+
+static struct sched_workload *end_hold(struct sched *s, nsec now)
+{
+    if (!s->held)
+        return NULL;
+    if (s->victims == 0)
+        return sched_hold_end(s, now);
+    if (now >= s->held->hold_until)
+        sched_hold_cancel(s, now);
+    return NULL;
+}
+
+bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
+{
+    if (take_decided(s, ret_decision))
+        return true;
+    wake(s, now);
+    struct sched_workload *w = end_hold(s, now);
+    if (w) {
+        *ret_decision = (struct sched_decision){SCHED_START, w};
+        return true;
+    }
+    for (begin_again(s); (w = whose_turn(s, now)); begin_again(s)) {
+        w->tried = s->version;
+        if (sched_start(s, w, now)) {
+            *ret_decision = (struct sched_decision){SCHED_START, w};
+            return true;
+        }
+        if (sched_preempt(s, w, now))
+            return take_decided(s, ret_decision);
+    }
+    return false;
+}
+
+nsec sched_wake_at(const struct sched *s)
+{
+    const struct sched_workload *w = first_asleep(s);
+    nsec at = w ? w->sleeps_until : NSEC_NEVER;
+    return s->held ? MIN(at, s->held->hold_until) : at;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which workload runs: admission over core/place (where) and core/quota (how much may whom). Pure:
+ * events go in with their time, decisions come out by sched_next, as in core/pool.
+ *
+ * A workload is a gang: members_min to members_max members that are alike. It has room and quota for
+ * all of its members or for none.
+ *
+ *   OUT -> PENDING -> RUNNING -> OUT          the usual life
+ *          PENDING -> HELD -> RUNNING         others had to make room first
+ *          RUNNING -> EVICTING -> PENDING     it had to make room, or its node or GPU is lost
+ *
+ * Rules:
+ * - Whose turn it is among the first of each queue is quota's decision (quota_next); in a queue: priority,
+ *   then who was created first, then the lower id. Who cannot start has a reason (sched_why) and does
+ *   not block the next. It is tried again when something has changed for the better.
+ * - A gang starts with as many members as quota and room have, at least members_min.
+ * - Preemption: who cannot start may evict RUNNING preemptible workloads: in its own queue those of
+ *   lower priority; in others, and only if it stays within its queue's nominal quota, those of queues over
+ *   theirs (reclaim), or of lower priority. Never inference for anything else than inference.
+ *   Reclaim first, then lower priority, then fewer evictions, then less lost work. None is evicted that
+ *   is not needed: with any single one of the victims left, it would not fit.
+ * - The preemptor (one at a time) is HELD: what it needs of free room, and whatever its victims
+ *   leave, is leased to ghosts until all of them are gone; then it starts. After hold_max it is
+ *   PENDING again, and a victim that has not gone by then helps nobody.
+ * - Quota follows decisions, room follows facts: who is EVICTING has no quota any more, a HELD one
+ *   has it; the leases of the evicted are theirs until sched_ended.
+ * - A workload that was evicted or has failed sleeps before it is tried again: backoff_min, doubled each
+ *   time, up to backoff_max.
+ *
+ * Invariants: sched_check. Same state, same events: same decisions, but for the order of evictions that
+ * one lost node or GPU causes. A state made anew by sched_restore and sched_submit is the same state.
+ * Bounds: workloads_max, else ERR_FULL. Members and ghosts need leases in place (leases_max).
+ * Ownership: struct sched_workload is the caller's memory, from sched_submit or sched_restore until OUT.
+ * place and quota are borrowed, and all leases in place are the scheduler's. Quotas may be changed
+ * behind its back, if sched_changed follows; nodes by sched_node_put and sched_node_remove. While a
+ * workload is not OUT, its queue's number must not be given to another queue.
+ * Thread rule: one thread at a time.
+ */
+#ifndef FAIRWAY_CORE_SCHED_H
+#define FAIRWAY_CORE_SCHED_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "core/place/place.h"
+#include "core/quota/quota.h"
+
+enum {
+    SCHED_MEMBER_BITS = 10,
+    SCHED_MEMBERS_MAX = 1 << SCHED_MEMBER_BITS,
+};
+#define SCHED_ID_MAX (UINT64_MAX >> (SCHED_MEMBER_BITS + 1)) /* the highest bit marks ghosts */
+
+enum sched_state { SCHED_OUT, SCHED_PENDING, SCHED_HELD, SCHED_RUNNING, SCHED_EVICTING };
+
+/* Why a workload is pending. */
+enum sched_why {
+    SCHED_WHY_NEW,     /* not tried yet */
+    SCHED_WHY_SLEEPS,  /* it was evicted or has failed: until sleeps_until */
+    SCHED_WHY_CLOSED,  /* its queue was removed, or is none */
+    SCHED_WHY_INVALID, /* the request makes no sense */
+    SCHED_WHY_QUOTA,   /* more than its queue may have */
+    SCHED_WHY_ROOM,    /* fits nowhere */
+    SCHED_WHY_LEASES,  /* place has no more leases */
+};
+
+enum sched_evict_why { SCHED_PREEMPTED, SCHED_RECLAIMED, SCHED_ROOM_LOST };
+
+struct sched_spec {
+    uint64_t id; /* 1 to SCHED_ID_MAX */
+    int queue, priority;
+    nsec created;
+    bool inference, preemptible;
+    unsigned members_min, members_max; /* 1 to SCHED_MEMBERS_MAX */
+    struct place_request request;      /* of one member */
+    struct quota_amount amount;        /* of one member, against the quota */
+    nsec start_cost;                   /* what a start takes: lost when it is evicted */
+};
+
+struct sched_workload {
+    struct sched_spec spec; /* set by the caller */
+    /* What outlives a restart; zero of a new one. */
+    enum sched_state state;
+    unsigned members;   /* that it has quota or leases for; not PENDING */
+    unsigned evictions; /* so far */
+    unsigned requeues;  /* evictions and failures */
+    nsec sleeps_until, started, checkpoint;
+    uint64_t evicted_for; /* EVICTING: the HELD one's id; 0: nobody's */
+    enum sched_evict_why evict_why;
+    nsec hold_until; /* HELD */
+    /* The scheduler's business; may be read. */
+    enum sched_why why;
+    uint64_t tried; /* at which version of the state */
+    bool reclaim;   /* as a candidate */
+    double lost;    /* likewise: thousandths of GPUs x seconds */
+    size_t saved;   /* likewise: where its leases are */
+    struct heap_node by_cost;
+    struct heap_node sleeping;
+    struct list in_queue;   /* PENDING and awake */
+    struct list in_running; /* RUNNING */
+    struct list in_decided; /* RUNNING or EVICTING, decision not yet taken */
+    struct map_node by_id;
+};
+
+enum sched_decision_kind { SCHED_START, SCHED_EVICT };
+
+struct sched_decision {
+    enum sched_decision_kind kind;
+    struct sched_workload *workload; /* why, for whom: evict_why, evicted_for */
+};
+
+struct sched_options {
+    unsigned workloads_max;
+    nsec backoff_min, backoff_max, hold_max;
+};
+
+struct sched {
+    struct sched_options options;
+    struct place *place; /* borrow */
+    struct quota *quota; /* borrow */
+    struct arena memory;
+    struct map by_id;
+    uint64_t version;                     /* of what who waits goes by */
+    struct list waiting[QUOTA_NODES_MAX]; /* PENDING and awake, in order */
+    struct list *cursor[QUOTA_NODES_MAX]; /* before it all were tried at this version */
+    uint64_t cursors_at;                  /* at which version */
+    struct heap sleeping;                 /* PENDING and asleep */
+    struct list running;                  /* in order of start */
+    struct list decided;                  /* decisions to be taken */
+    struct sched_workload *held;          /* at most one; NULL: none */
+    unsigned ghosts, victims;             /* of the held one: numbers given, still there */
+    struct heap candidates;               /* to be victims, while they are chosen */
+    struct sched_workload **chosen;       /* own (memory), likewise */
+    struct quota_holding *gone;           /* own (memory), likewise: what the chosen hold */
+    struct place_lease *saved;            /* own (memory), likewise: their leases */
+    size_t saved_count;
+    struct place_lease wanted[SCHED_MEMBERS_MAX]; /* likewise: where the gang would be */
+};
+
+/* 10 s to 10 min, hold for at most 5 min, 4096 workloads. */
+struct sched_options sched_options_default(void);
+/* place and quota: empty of leases and holdings. */
+void sched_init(struct sched *s, const struct sched_options *options, struct place *place,
+                struct quota *quota);
+void sched_fini(struct sched *s);
+
+/* The owner in place of a workload's member. */
+static inline uint64_t sched_owner(uint64_t id, unsigned member)
+{
+    return id << SCHED_MEMBER_BITS | member;
+}
+
+/* ---- events ---- */
+
+/* PENDING. ERR_INVALID: the spec makes no sense. ERR_CONFLICT: the id is in use. ERR_FULL. */
+[[nodiscard]] int sched_submit(struct sched *s, struct sched_workload *w, nsec now);
+/* What is RUNNING, EVICTING or HELD (w->state) after a restart, with its leases (of a HELD one: the
+ * ghosts), after the nodes. An EVICTING one is decided anew. As sched_submit; place_restore's errors; then
+ * nothing has changed, and w is OUT: it has to be stopped and submitted. */
+[[nodiscard]] int sched_restore(struct sched *s, struct sched_workload *w,
+                                const struct place_lease *leases, size_t count, nsec now);
+/* RUNNING or EVICTING, and all its members are gone. */
+enum sched_end { SCHED_COMPLETED, SCHED_STOPPED };
+/* SCHED_COMPLETED: it is OUT. SCHED_STOPPED, after an eviction or a failure: PENDING again. */
+void sched_ended(struct sched *s, struct sched_workload *w, enum sched_end end, nsec now);
+/* Nobody wants it any more, and no member is there: OUT, whatever the state. */
+void sched_withdraw(struct sched *s, struct sched_workload *w, nsec now);
+/* Work up to here is safe. */
+void sched_checkpoint(struct sched_workload *w, nsec now);
+/* Quotas were changed. */
+void sched_changed(struct sched *s);
+/* As place_node_put; users of faulty GPUs are evicted. */
+[[nodiscard]] int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now);
+/* The node is lost or is to be emptied: all its users are evicted. */
+void sched_node_remove(struct sched *s, uint64_t node, nsec now);
+
+/* ---- decisions ---- */
+
+bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision);
+/* The latest time to call sched_next again if nothing happens before. NSEC_NEVER: no need. */
+nsec sched_wake_at(const struct sched *s);
+
+/* NULL: none. */
+struct sched_workload *sched_find(const struct sched *s, uint64_t id);
+/* What is broken, as text; NULL: nothing. For tests: it looks at everything. */
+const char *sched_check(const struct sched *s);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of core/sched share. */
+#ifndef FAIRWAY_CORE_SCHED_INTERNAL_H
+#define FAIRWAY_CORE_SCHED_INTERNAL_H
+
+#include "core/sched/sched.h"
+
+#define SCHED_GHOST (UINT64_C(1) << 63)
+
+/* The only way from state to state. */
+void sched_move(struct sched_workload *w, enum sched_state to);
+/* Known from now on, in no list. See sched_submit. */
+[[nodiscard]] int sched_enter(struct sched *s, struct sched_workload *w);
+/* It waits no more. */
+void sched_dequeue(struct sched *s, struct sched_workload *w);
+/* PENDING from RUNNING, EVICTING or HELD: in its queue or asleep. */
+void sched_wait(struct sched *s, struct sched_workload *w, nsec now);
+/* RUNNING from PENDING or HELD, which has its room and quota. */
+void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec now);
+void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why why,
+                 uint64_t evicted_for, nsec now);
+
+/* Of a RUNNING or HELD one. */
+void sched_give_quota_back(struct sched *s, const struct sched_workload *w, nsec now);
+/* Of so many members. */
+struct quota_amount sched_amount(const struct sched_spec *spec, unsigned members);
+/* The queue of one that holds nothing may be gone. */
+bool sched_is_nothing(const struct quota_amount *a);
+
+/* ---- gang.c ---- */
+
+/* Room for as many members as there is, at most `most`, or place's error and nothing. */
+[[nodiscard]] int sched_place(struct sched *s, const struct sched_workload *w, unsigned most,
+                              nsec now, unsigned *ret_members);
+void sched_unplace(struct sched *s, const struct sched_workload *w, unsigned members);
+/* True: it is RUNNING. False: w->why. */
+bool sched_start(struct sched *s, struct sched_workload *w, nsec now);
+
+/* ---- preempt.c ---- */
+
+/* True: it is HELD, and its victims are to be evicted. */
+bool sched_preempt(struct sched *s, struct sched_workload *w, nsec now);
+
+/* ---- hold.c ---- */
+
+/* For the gang that is `wanted`. False: place has no lease left, and nothing is held. */
+bool sched_hold_room(struct sched *s, unsigned members, nsec now);
+/* The room is held: w is HELD, and has its quota. */
+void sched_hold_begin(struct sched *s, struct sched_workload *w, unsigned victims, nsec now);
+bool sched_hold_has_victim(const struct sched *s, const struct sched_workload *w);
+/* The victim is gone: its leases go to ghosts. */
+void sched_hold_take_over(struct sched *s, struct sched_workload *victim);
+/* The held one is PENDING again. */
+void sched_hold_cancel(struct sched *s, nsec now);
+/* All victims are gone. The one that has started; NULL: its room was lost, it is PENDING. */
+struct sched_workload *sched_hold_end(struct sched *s, nsec now);
+void sched_hold_count_victims(struct sched *s);
+
+#endif

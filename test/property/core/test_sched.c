@@ -1,0 +1,723 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random histories of workloads on a small cluster: arrivals, ends, failures, nodes and GPUs that are lost,
+ * quotas that change, restarts. The oracle knows the workloads' states, rebuilds the cluster from its leases
+ * for every question, and goes by the definitions:
+ * - who starts is the first in quota's order that fits, with as many members as can be
+ * - who is held could not start, fits without its victims, and not if any one of them stays; each of them
+ *   may be evicted by it; it starts as soon as they are gone, if no node has changed
+ * - when there is no decision, nobody who waits could start, or could evict enough
+ * - left to itself, it comes to rest: nobody is evicted in circles
+ * - a state made anew from what outlives a restart decides the same
+ * - sched_check, place_check and quota_check after every step
+ */
+#include "core/place/policy.h"
+#include "core/quota/quota_internal.h"
+#include "core/sched/sched.h"
+#include "test.h"
+
+enum {
+    HISTORIES = 120,
+    STEPS = 250,
+    NODES = 4,
+    WORKLOADS = 24,
+    LEASES = 128,
+    QUEUES = 8,
+    RESTS = 200, /* rounds in which it must come to rest */
+};
+
+/* What a scheduler works on. */
+struct cluster {
+    struct place place;
+    struct quota quota;
+    struct sched sched;
+    struct sched_workload workloads[WORKLOADS];
+};
+
+struct world {
+    uint64_t seed, random;
+    int step;
+    nsec now;
+    struct place_options places;
+    struct sched_options options;
+    struct cluster *c, *other;
+    struct place_node_spec nodes[NODES];
+    uint64_t next_id, next_node;
+    bool nodes_changed; /* since one is held */
+    int evictions;
+};
+
+#define HOLDS(condition) PROPERTY(condition, w->seed, w->step)
+
+static uint64_t below(struct world *w, uint64_t n)
+{
+    return test_below(&w->random, n);
+}
+
+static bool chance(struct world *w, uint64_t percent)
+{
+    return below(w, 100) < percent;
+}
+
+/* ---- the oracle ---- */
+
+static bool is_among(const struct sched_workload *v, struct sched_workload *const *list, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i] == v)
+            return true;
+    return false;
+}
+
+static struct sched_workload *user_of(struct cluster *c, uint64_t owner)
+{
+    for (int i = 0; i < WORKLOADS; i++)
+        if (c->workloads[i].state != SCHED_OUT &&
+            c->workloads[i].spec.id == owner >> SCHED_MEMBER_BITS)
+            return &c->workloads[i];
+    return NULL; /* a ghost */
+}
+
+/* How many members find room without those who are gone (and without ghosts, if ghosts_too). */
+static unsigned room_for(struct world *w, const struct sched_workload *p, unsigned most,
+                         struct sched_workload *const *gone, int count, bool ghosts_too)
+{
+    struct place copy;
+    const struct place_lease *l = NULL;
+    unsigned n = 0;
+    place_init(&copy, &w->places);
+    for (int slot = 0; slot < w->c->place.node_count; slot++) {
+        const struct place_node *node = &w->c->place.nodes[slot];
+        struct place_node_spec spec = node->spec;
+        spec.closed |= node->removed;
+        if (spec.id)
+            HOLDS(place_node_put(&copy, &spec) == 0);
+    }
+    while ((l = place_lease_next(&w->c->place, l))) {
+        struct sched_workload *user = user_of(w->c, l->owner);
+        if (!(user ? is_among(user, gone, count) : ghosts_too))
+            HOLDS(place_restore(&copy, l) == 0);
+    }
+    while (n < most && place_allocate(&copy, UINT64_MAX - n, &p->spec.request, w->now, &l) == 0)
+        n++;
+    place_fini(&copy);
+    return n;
+}
+
+static struct quota_amount amount_of(const struct sched_workload *p, unsigned members)
+{
+    struct quota_amount a;
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        a.of[r] = p->spec.amount.of[r] * members;
+    return a;
+}
+
+static bool has_quota(struct world *w, const struct sched_workload *p, unsigned members,
+                      struct sched_workload *const *gone, int count)
+{
+    struct quota_holding holdings[WORKLOADS];
+    struct quota_amount a = amount_of(p, members);
+    struct quota_verdict v;
+    size_t n = 0;
+    for (int i = 0; i < count; i++)
+        if (quota_has(&w->c->quota, gone[i]->spec.queue)) /* else it holds nothing */
+            holdings[n++] =
+                (struct quota_holding){gone[i]->spec.queue, amount_of(gone[i], gone[i]->members)};
+    quota_fits_without(&w->c->quota, p->spec.queue, &a, holdings, n, &v);
+    return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
+}
+
+static bool fits_without(struct world *w, const struct sched_workload *p,
+                         struct sched_workload *const *gone, int count)
+{
+    unsigned n = p->spec.members_min;
+    return has_quota(w, p, n, gone, count) && room_for(w, p, n, gone, count, false) == n;
+}
+
+static bool may_try(struct world *w, const struct sched_workload *p)
+{
+    return p->state == SCHED_PENDING && p->sleeps_until <= w->now &&
+           quota_is_queue(&w->c->quota, p->spec.queue);
+}
+
+/* All who may be tried, in quota's order. */
+static int in_order(struct world *w, struct sched_workload *ret[WORKLOADS])
+{
+    struct quota_head heads[WORKLOADS];
+    struct sched_workload *of[WORKLOADS];
+    int left = 0, count = 0;
+    for (int i = 0; i < WORKLOADS; i++) {
+        struct sched_workload *p = &w->c->workloads[i];
+        int at = left;
+        if (!may_try(w, p))
+            continue;
+        for (; at > 0 && of[at - 1]->spec.id > p->spec.id; at--)
+            of[at] = of[at - 1];
+        of[at] = p;
+        left++;
+    }
+    while (left > 0) {
+        for (int i = 0; i < left; i++)
+            heads[i] =
+                (struct quota_head){of[i]->spec.queue, of[i]->spec.priority, of[i]->spec.created};
+        int next = quota_next(&w->c->quota, heads, left, w->now);
+        ret[count++] = of[next];
+        memmove(&of[next], &of[next + 1], (size_t)(--left - next) * sizeof(*of));
+    }
+    return count;
+}
+
+static int64_t over(const struct world *w, int queue, int r)
+{
+    return w->c->quota.usage[r][queue] - w->c->quota.subtree[r][queue];
+}
+
+static bool within_nominal(struct world *w, const struct sched_workload *p)
+{
+    struct quota_amount a = amount_of(p, p->spec.members_min);
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        if (a.of[r] && over(w, p->spec.queue, r) + a.of[r] > 0)
+            return false;
+    return true;
+}
+
+static bool is_exempt(const struct sched_workload *p, const struct sched_workload *v)
+{
+    return v == p || v->state != SCHED_RUNNING || !v->spec.preemptible ||
+           (v->spec.inference && !p->spec.inference);
+}
+
+static bool may_by_priority(struct world *w, const struct sched_workload *p,
+                            const struct sched_workload *v)
+{
+    return !is_exempt(p, v) && v->spec.priority < p->spec.priority &&
+           (v->spec.queue == p->spec.queue || within_nominal(w, p));
+}
+
+static bool may_reclaim(struct world *w, const struct sched_workload *p,
+                        const struct sched_workload *v)
+{
+    if (is_exempt(p, v) || v->spec.queue == p->spec.queue || !within_nominal(w, p))
+        return false;
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        if (p->spec.amount.of[r] && v->spec.amount.of[r] && over(w, v->spec.queue, r) > 0)
+            return true;
+    return false;
+}
+
+/* With all others of the chosen gone, is it still over? True of the last that was chosen. */
+static bool was_last(struct world *w, struct sched_workload *const *chosen, int count, int i)
+{
+    for (int r = 0; r < QUOTA_RESOURCES; r++) {
+        int64_t left = over(w, chosen[i]->spec.queue, r);
+        for (int k = 0; k < count; k++)
+            if (k != i && chosen[k]->spec.queue == chosen[i]->spec.queue)
+                left -= chosen[k]->spec.amount.of[r] * chosen[k]->members;
+        if (left > 0 && chosen[i]->spec.amount.of[r])
+            return true;
+    }
+    return false;
+}
+
+static void check_rights(struct world *w, const struct sched_workload *p,
+                         struct sched_workload *const *chosen, int count)
+{
+    for (int i = 0; i < count; i++) {
+        bool right = may_by_priority(w, p, chosen[i]), last = false;
+        HOLDS(right || may_reclaim(w, p, chosen[i]));
+        for (int k = 0; k < count && !right; k++)
+            last |= chosen[k]->spec.queue == chosen[i]->spec.queue && was_last(w, chosen, count, k);
+        HOLDS(right || last);
+    }
+}
+
+/* ---- decisions ---- */
+
+/* Before a decision: who should be next, if it is not a preemption. */
+struct expected {
+    struct sched_workload *order[WORKLOADS];
+    int count, first; /* that could start; count: nobody */
+};
+
+static void expect(struct world *w, struct expected *e)
+{
+    e->count = in_order(w, e->order);
+    e->first = 0;
+    while (e->first < e->count && !fits_without(w, e->order[e->first], NULL, 0))
+        e->first++;
+}
+
+static bool could_grow(struct world *w, const struct sched_workload *p)
+{
+    return p->members < p->spec.members_max && has_quota(w, p, 1, NULL, 0) &&
+           room_for(w, p, 1, NULL, 0, false) == 1;
+}
+
+static int place_of(const struct expected *e, const struct sched_workload *p)
+{
+    int i = 0;
+    while (i < e->count && e->order[i] != p)
+        i++;
+    return i;
+}
+
+/* What will be asked of the state before a preemption is answered from this copy of it. */
+static void check_preemption(struct world *w, const struct expected *e,
+                             const struct cluster *before)
+{
+    struct sched_workload *p = w->c->sched.held, *chosen[WORKLOADS], *but[WORKLOADS];
+    struct quota quota = w->c->quota;
+    int count = 0;
+    HOLDS(p && place_of(e, p) < e->first);
+    for (int i = 0; i < WORKLOADS; i++)
+        if (w->c->workloads[i].evicted_for == p->spec.id)
+            chosen[count++] = &w->c->workloads[i];
+    HOLDS(count > 0);
+    for (int i = 0; i < count; i++)
+        chosen[i]->state = SCHED_RUNNING;
+    w->c->quota = before->quota;
+    unsigned n = p->spec.members_min;
+    HOLDS(has_quota(w, p, n, chosen, count));
+    HOLDS(room_for(w, p, n, chosen, count, true) == n);
+    for (int i = 0; i < count; i++) {
+        int left = 0;
+        for (int k = 0; k < count; k++)
+            if (k != i)
+                but[left++] = chosen[k];
+        HOLDS(!has_quota(w, p, n, but, left) || room_for(w, p, n, but, left, true) < n);
+    }
+    check_rights(w, p, chosen, count);
+    for (int i = 0; i < count; i++)
+        chosen[i]->state = SCHED_EVICTING;
+    w->c->quota = quota;
+    w->nodes_changed = false;
+}
+
+static int victims(struct world *w, struct sched_workload *ret[WORKLOADS])
+{
+    int count = 0;
+    for (int i = 0; w->c->sched.held && i < WORKLOADS; i++)
+        if (w->c->workloads[i].evicted_for == w->c->sched.held->spec.id)
+            ret[count++] = &w->c->workloads[i];
+    return count;
+}
+
+/* Nobody has taken what is kept. Of a MIG instance that is partly free there is no promise. */
+static void check_held(struct world *w)
+{
+    struct sched_workload *gone[WORKLOADS], *p = w->c->sched.held;
+    int count = victims(w, gone);
+    if (p && !w->nodes_changed && !p->spec.request.mig)
+        HOLDS(room_for(w, p, p->members, gone, count, true) == p->members);
+}
+
+static void check_state(struct world *w)
+{
+    const char *broken = sched_check(&w->c->sched);
+    if (!broken)
+        broken = quota_check(&w->c->quota);
+    if (broken)
+        fail_msg("%s: seed %llu, step %d", broken, (unsigned long long)w->seed, w->step);
+    check_held(w);
+}
+
+static bool decide(struct world *w)
+{
+    struct sched_decision d;
+    struct expected e;
+    struct sched *s = &w->c->sched;
+    struct sched_workload *held = s->held;
+    bool pending_evictions = !list_empty(&s->decided), ready = held && s->victims == 0;
+    bool late = held && w->now >= held->hold_until;
+    if (!ready)
+        expect(w, &e);
+    w->other->quota = w->c->quota;
+    bool any = sched_next(s, w->now, &d);
+    check_state(w);
+    if (pending_evictions) {
+        HOLDS(any && d.kind == SCHED_EVICT);
+    } else if (ready) {
+        HOLDS(w->nodes_changed || held->spec.request.mig || held->state == SCHED_RUNNING);
+        HOLDS(held->state != SCHED_RUNNING || (any && d.workload == held));
+    } else if (s->held && s->held != held && !late) {
+        HOLDS(any && d.kind == SCHED_EVICT);
+        check_preemption(w, &e, w->other);
+    } else if (!late) {
+        HOLDS(any == (e.first < e.count));
+        HOLDS(!any || (d.kind == SCHED_START && d.workload == e.order[e.first]));
+    }
+    if (any && d.kind == SCHED_START)
+        HOLDS(d.workload->state == SCHED_RUNNING &&
+              (d.workload == held || !could_grow(w, d.workload)));
+    if (any && d.kind == SCHED_EVICT) {
+        HOLDS(d.workload->state == SCHED_EVICTING);
+        w->evictions++;
+    }
+    return any;
+}
+
+static void check_nobody_could(struct world *w)
+{
+    struct sched_workload *order[WORKLOADS], *gone[WORKLOADS];
+    int count = in_order(w, order);
+    for (int i = 0; i < count; i++) {
+        int candidates = 0;
+        HOLDS(order[i]->why != SCHED_WHY_NEW && !fits_without(w, order[i], NULL, 0));
+        for (int k = 0; k < WORKLOADS && !w->c->sched.held; k++) {
+            struct sched_workload *v = &w->c->workloads[k];
+            if (may_reclaim(w, order[i], v))
+                HOLDS(!fits_without(w, order[i], &v, 1));
+            if (may_by_priority(w, order[i], v))
+                gone[candidates++] = v;
+        }
+        HOLDS(!candidates || !fits_without(w, order[i], gone, candidates));
+    }
+}
+
+static int drain(struct world *w)
+{
+    int decisions = 0;
+    while (decide(w))
+        HOLDS(++decisions < 10 * WORKLOADS);
+    return decisions;
+}
+
+static void settle(struct world *w)
+{
+    do /* a start may make its queue one of those that have to give back: seen at the next change */
+        sched_changed(&w->c->sched);
+    while (drain(w));
+    check_nobody_could(w);
+}
+
+/* ---- events ---- */
+
+static struct sched_workload *any_in(struct world *w, unsigned states)
+{
+    int first = (int)below(w, WORKLOADS);
+    for (int i = 0; i < WORKLOADS; i++) {
+        struct sched_workload *p = &w->c->workloads[(first + i) % WORKLOADS];
+        if (states >> p->state & 1)
+            return p;
+    }
+    return NULL;
+}
+
+static void random_request(struct world *w, struct sched_spec *spec)
+{
+    struct place_request *r = &spec->request;
+    static const char *profiles[] = {"1g.10gb", "2g.20gb", "3g.40gb"};
+    *r = (struct place_request){.cpu = 1000 * (int64_t)below(w, 3), .spot = 1};
+    r->models = chance(w, 20) ? 1 + below(w, 2) : 0;
+    uint64_t kind = below(w, 10);
+    if (kind < 6)
+        r->gpus = (uint8_t)(1 + below(w, 3));
+    else if (kind < 8)
+        r->share_milli = (uint16_t)(250 * (1 + below(w, 3)));
+    else if (kind < 9)
+        r->mig = mig_profile_find(str_from(profiles[below(w, 3)]));
+    spec->amount.of[0] = r->gpus ? PLACE_MILLI * r->gpus : r->mig ? 250 : r->share_milli;
+    spec->amount.of[QUOTA_CPU] = r->cpu;
+}
+
+static void arrive(struct world *w)
+{
+    struct sched_workload *p = any_in(w, 1u << SCHED_OUT);
+    if (!p)
+        return;
+    memset(p, 0, sizeof(*p));
+    struct sched_spec *spec = &p->spec;
+    spec->id = w->next_id++;
+    spec->queue = (int)below(w, QUEUES);
+    spec->priority = (int)below(w, 3);
+    spec->created = w->now - (nsec)below(w, 3);
+    spec->inference = chance(w, 30);
+    spec->preemptible = chance(w, spec->inference ? 30 : 80);
+    spec->members_min = chance(w, 60) ? 1 : 1 + (unsigned)below(w, 4);
+    spec->members_max = spec->members_min + (chance(w, 70) ? 0 : (unsigned)below(w, 3));
+    random_request(w, spec);
+    HOLDS(sched_submit(&w->c->sched, p, w->now) == 0);
+}
+
+static void end(struct world *w)
+{
+    unsigned states = 1u << (chance(w, 50) ? SCHED_EVICTING : SCHED_RUNNING);
+    struct sched_workload *p = any_in(w, states);
+    if (p)
+        sched_ended(&w->c->sched, p, chance(w, 50) ? SCHED_COMPLETED : SCHED_STOPPED, w->now);
+}
+
+static void withdraw(struct world *w)
+{
+    struct sched_workload *p = any_in(w, ~(1u << SCHED_OUT));
+    if (!p)
+        return;
+    sched_withdraw(&w->c->sched, p, w->now);
+    HOLDS(p->state == SCHED_OUT);
+}
+
+static void change_node(struct world *w)
+{
+    struct place_node_spec *n = &w->nodes[below(w, NODES)];
+    w->nodes_changed = true;
+    if (n->id && chance(w, 30)) {
+        sched_node_remove(&w->c->sched, n->id, w->now);
+        n->id = 0;
+        return;
+    }
+    if (n->id == 0) {
+        *n = (struct place_node_spec){.id = w->next_node++, .cpu = 8000, .memory = 1000};
+        n->gpu_count = (int)below(w, 5);
+        bool cut = chance(w, 25);
+        for (int i = 0; i < n->gpu_count; i++) {
+            n->gpus[i] = (struct place_gpu_spec){.model = (uint8_t)below(w, 2), .memory = 81920};
+            n->gpus[i].mig = cut ? mig_geometry_find(STR("H100-80G")) : NULL;
+        }
+    }
+    n->closed = chance(w, 10);
+    for (int i = 0; i < n->gpu_count; i++)
+        n->gpus[i].faulty = chance(w, 10);
+    if (sched_node_put(&w->c->sched, n, w->now)) /* full of what is removed and not yet empty */
+        n->id = 0;
+}
+
+static struct quota_spec random_quota(struct world *w, bool cohort)
+{
+    struct quota_spec s = {.weight = 1 + (uint32_t)below(w, 4)};
+    for (int r = 0; r < QUOTA_RESOURCES; r++) {
+        s.nominal.of[r] = cohort ? 0 : 1000 * (int64_t)below(w, 7);
+        s.borrowing.of[r] = chance(w, 70) ? QUOTA_NO_LIMIT : 1000 * (int64_t)below(w, 4);
+        s.lending.of[r] = chance(w, 70) ? QUOTA_NO_LIMIT : 1000 * (int64_t)below(w, 4);
+    }
+    s.nominal.of[QUOTA_CPU] *= 3;
+    return s;
+}
+
+/* May the numbers that are free be given to new queues? */
+static bool numbers_are_free(const struct world *w)
+{
+    for (int i = 0; i < WORKLOADS; i++)
+        if (w->c->workloads[i].state != SCHED_OUT &&
+            !quota_has(&w->c->quota, w->c->workloads[i].spec.queue))
+            return false;
+    return true;
+}
+
+/* 0 to 2 are cohorts; queues may go and come. */
+static void change_quota(struct world *w)
+{
+    int node = (int)below(w, QUEUES), added;
+    struct quota_spec s = random_quota(w, node < 3);
+    if (node >= 3 && chance(w, 10)) {
+        if (quota_remove(&w->c->quota, node))
+            HOLDS(!quota_is_queue(&w->c->quota, node));
+    } else if (quota_change(&w->c->quota, node, &s) && !quota_has(&w->c->quota, node) &&
+               numbers_are_free(w)) {
+        int error = quota_add(&w->c->quota, (int)below(w, 3), &s, w->now, &added);
+        HOLDS(!error || error == ERR_CONFLICT); /* a childless cohort is a queue */
+    }
+    sched_changed(&w->c->sched);
+}
+
+static void plant(struct world *w)
+{
+    for (int node = 0; node < QUEUES; node++) {
+        struct quota_spec s = random_quota(w, node < 3);
+        int parent = node == 0 ? QUOTA_NONE : node < 3 ? 0 : (int)below(w, 3), added;
+        HOLDS(quota_add(&w->c->quota, parent, &s, w->now, &added) == 0);
+    }
+}
+
+/* ---- restarts ---- */
+
+static void clear_held(struct quota *q)
+{
+    for (int n = 0; n < q->count; n++) {
+        memset(&q->nodes[n].held, 0, sizeof(q->nodes[n].held));
+        for (int r = 0; r < QUOTA_RESOURCES; r++)
+            q->usage[r][n] = 0;
+    }
+}
+
+static void restore_one(struct world *w, struct cluster *new, const struct sched_workload *old,
+                        struct sched_workload *p)
+{
+    struct place_lease leases[LEASES];
+    size_t count = 0;
+    bool held = old->state == SCHED_HELD;
+    uint64_t first = held ? UINT64_C(1) << 63 : sched_owner(old->spec.id, 0);
+    const struct place_lease *l;
+    *p = (struct sched_workload){
+        .spec = old->spec,
+        .state = old->state,
+        .members = old->members,
+        .evictions = old->evictions,
+        .requeues = old->requeues,
+        .sleeps_until = old->sleeps_until,
+        .started = old->started,
+        .checkpoint = old->checkpoint,
+        .evicted_for = old->evicted_for,
+        .evict_why = old->evict_why,
+        .hold_until = old->hold_until,
+    };
+    if (old->state == SCHED_OUT)
+        return;
+    if (old->state == SCHED_PENDING) {
+        HOLDS(sched_submit(&new->sched, p, w->now) == 0);
+        return;
+    }
+    while (count < LEASES && (l = place_lease_find(&w->c->place, first + count)))
+        leases[count++] = *l;
+    HOLDS(sched_restore(&new->sched, p, leases, count, w->now) == 0);
+}
+
+static void begin(struct world *w, struct cluster *c)
+{
+    memset(c, 0, sizeof(*c));
+    place_init(&c->place, &w->places);
+    quota_init(&c->quota, SEC(60));
+    sched_init(&c->sched, &w->options, &c->place, &c->quota);
+}
+
+static void finish(struct cluster *c)
+{
+    sched_fini(&c->sched);
+    place_fini(&c->place);
+}
+
+static bool can_restart(const struct world *w)
+{
+    for (int n = 0; n < w->c->quota.count; n++)
+        if (w->c->quota.nodes[n].used && w->c->quota.nodes[n].draining)
+            return false;
+    for (int slot = 0; slot < w->c->place.node_count; slot++)
+        if (w->c->place.nodes[slot].removed || w->c->place.nodes[slot].spec.id == 0)
+            return false;
+    return list_empty(&w->c->sched.decided);
+}
+
+static void restart(struct world *w)
+{
+    struct cluster *new = w->other;
+    struct sched_decision a, b;
+    if (!can_restart(w))
+        return;
+    begin(w, new);
+    for (int n = 0; n < w->c->quota.count; n++)
+        if (w->c->quota.nodes[n].used)
+            quota_history_advance(&w->c->quota, n, w->now);
+    new->quota = w->c->quota;
+    clear_held(&new->quota);
+    for (int slot = 0; slot < w->c->place.node_count; slot++)
+        HOLDS(place_node_put(&new->place, &w->c->place.nodes[slot].spec) == 0);
+    for (int i = 0; i < WORKLOADS; i++)
+        restore_one(w, new, &w->c->workloads[i], &new->workloads[i]);
+    HOLDS(!sched_check(&new->sched) && !quota_check(&new->quota));
+    HOLDS(memcmp(&new->quota, &w->c->quota, sizeof(new->quota)) == 0);
+    while (!list_empty(&new->sched.decided)) /* told again */
+        HOLDS(sched_next(&new->sched, w->now, &b) && b.workload->state == SCHED_EVICTING);
+    sched_changed(&w->c->sched);
+    while (sched_next(&w->c->sched, w->now, &a)) {
+        HOLDS(sched_next(&new->sched, w->now, &b));
+        HOLDS(a.kind == b.kind && a.workload->spec.id == b.workload->spec.id);
+        w->evictions += a.kind == SCHED_EVICT;
+    }
+    HOLDS(!sched_next(&new->sched, w->now, &b));
+    finish(w->c);
+    w->other = w->c;
+    w->c = new;
+}
+
+/* ---- histories ---- */
+
+static void confirm_evictions(struct world *w)
+{
+    struct sched_workload *p;
+    while ((p = any_in(w, 1u << SCHED_EVICTING)))
+        sched_ended(&w->c->sched, p, SCHED_STOPPED, w->now);
+}
+
+/* Nothing comes and nothing ends: then there is an end of decisions. */
+static void rest(struct world *w)
+{
+    int round = 0;
+    do {
+        HOLDS(round++ < RESTS);
+        confirm_evictions(w);
+        w->now += w->options.backoff_max;
+    } while (drain(w));
+}
+
+static void step(struct world *w)
+{
+    uint64_t what = below(w, 100);
+    w->now += (nsec)below(w, SEC(2));
+    if (what < 40)
+        arrive(w);
+    else if (what < 65)
+        end(w);
+    else if (what < 68)
+        withdraw(w);
+    else if (what < 74)
+        change_node(w);
+    else if (what < 80)
+        change_quota(w);
+    else if (what < 81)
+        rest(w);
+    else if (what < 84)
+        restart(w);
+    else if (what < 92)
+        decide(w);
+    else
+        settle(w);
+    check_state(w);
+}
+
+static int run(uint64_t seed)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    w->seed = w->random = seed;
+    w->c = calloc(1, sizeof(*w->c));
+    w->other = calloc(1, sizeof(*w->other));
+    w->next_id = w->next_node = 1;
+    w->now = SEC(1000);
+    w->places = (struct place_options){
+        .policy = chance(w, 50) ? &place_fairway : &place_first_fit,
+        .nodes_max = 3 * NODES,
+        .leases_max = LEASES,
+        .shapes_max = 8,
+    };
+    w->options = (struct sched_options){WORKLOADS, SEC(1), SEC(8), SEC(20)};
+    begin(w, w->c);
+    plant(w);
+    for (int i = 0; i < NODES; i++)
+        change_node(w);
+    for (w->step = 0; w->step < STEPS; w->step++)
+        step(w);
+    int evictions = w->evictions;
+    finish(w->c);
+    free(w->c);
+    free(w->other);
+    free(w);
+    return evictions;
+}
+
+static void test_histories(void **state)
+{
+    const char *many = getenv("FAIRWAY_HISTORIES");
+    uint64_t first = test_seed(1), count = many ? strtoull(many, NULL, 0) : HISTORIES;
+    int evictions = 0;
+    print_message("seeds from %llu\n", (unsigned long long)first);
+    for (uint64_t i = 0; i < count; i++)
+        evictions += run(first + i);
+    print_message("%d evictions\n", evictions);
+    assert_true(evictions > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_histories),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
