@@ -311,6 +311,19 @@ static void check_held(struct world *w)
         HOLDS(room_for(w, p, p->members, gone, count, true) == p->members);
 }
 
+/* Whoever runs has its node and its GPUs. */
+static void check_rooms(struct world *w)
+{
+    const struct place_lease *l = NULL;
+    while ((l = place_lease_next(&w->c->place, l))) {
+        const struct sched_workload *user = user_of(w->c, l->owner);
+        const struct place_node *n = place_node_find(&w->c->place, l->node);
+        HOLDS(!user || user->state != SCHED_RUNNING || n);
+        for (int i = 0; user && user->state == SCHED_RUNNING && i < n->spec.gpu_count; i++)
+            HOLDS(!(l->gpus >> i & 1) || !n->spec.gpus[i].faulty);
+    }
+}
+
 static void check_state(struct world *w)
 {
     const char *broken = sched_check(&w->c->sched);
@@ -319,6 +332,7 @@ static void check_state(struct world *w)
     if (broken)
         fail_msg("%s: seed %llu, step %d", broken, (unsigned long long)w->seed, w->step);
     check_held(w);
+    check_rooms(w);
 }
 
 static bool decide(struct world *w)

@@ -311,6 +311,17 @@ static void test_reclaim(void **state)
     expect_none(SEC(10)); /* the borrower, though of higher priority, has no claim */
 }
 
+static void test_reclaim_comes_first(void **state)
+{
+    int a = add_queue(root, 3), b = add_queue(root, 0);
+    add_node(1, 2);
+    struct sched_workload *own = started(a, 0, 1, 0), *borrower = started(b, 9, 1, 0),
+                          *w = job(a, 5, 1);
+    submit(w, 0);
+    expect(SCHED_EVICT, borrower, 0);
+    assert_int_equal(own->state, SCHED_RUNNING);
+}
+
 static void test_room_is_held(void **state)
 {
     int queue = add_queue(root, 8);
@@ -338,6 +349,22 @@ static void test_shares_left_of_a_victims_gpu_are_held(void **state)
     v->spec.request.share_milli = thief->spec.request.share_milli = 300;
     submit(v, 0);
     expect(SCHED_START, v, 0);
+    submit(w, 0);
+    expect(SCHED_EVICT, v, 0);
+    submit(thief, 0);
+    expect_none(0);
+    sched_ended(&s, v, SCHED_COMPLETED, 1);
+    expect(SCHED_START, w, 1);
+}
+
+static void test_cpu_is_held(void **state)
+{
+    int queue = add_queue(root, 8);
+    add_node(1, 1);
+    struct sched_workload *v = started(queue, 0, 1, 0), *w = job(queue, 1, 1),
+                          *thief = job(queue, 0, 0);
+    w->spec.request.cpu = 60000;
+    thief->spec.request.cpu = 10000;
     submit(w, 0);
     expect(SCHED_EVICT, v, 0);
     submit(thief, 0);
@@ -445,7 +472,9 @@ int main(void)
         RULE(test_the_cheapest_goes),
         RULE(test_who_is_never_evicted),
         RULE(test_reclaim),
+        RULE(test_reclaim_comes_first),
         RULE(test_room_is_held),
+        RULE(test_cpu_is_held),
         RULE(test_shares_left_of_a_victims_gpu_are_held),
         RULE(test_a_victim_that_stays),
         RULE(test_withdrawn),
