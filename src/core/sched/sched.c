@@ -385,6 +385,27 @@ static struct sched_workload *head_of(struct sched *s, int queue)
     return *cursor == &s->waiting[queue] ? NULL : in_queue(*cursor);
 }
 
+static bool ask_alike(const struct sched_spec *a, const struct sched_spec *b)
+{
+    return a->priority == b->priority && a->inference == b->inference &&
+           a->members_min == b->members_min &&
+           memcmp(&a->request, &b->request, sizeof(a->request)) == 0 &&
+           memcmp(&a->amount, &b->amount, sizeof(a->amount)) == 0;
+}
+
+/* The one before it in its queue asks for the same and has just failed: so would it. */
+static bool fails_likewise(struct sched *s, struct sched_workload *w)
+{
+    struct list *previous = w->in_queue.previous;
+    if (previous == &s->waiting[w->spec.queue])
+        return false;
+    const struct sched_workload *p = in_queue(previous);
+    if (p->tried != s->version || !ask_alike(&p->spec, &w->spec))
+        return false;
+    w->why = p->why;
+    return true;
+}
+
 static struct sched_workload *whose_turn(struct sched *s, nsec now)
 {
     struct quota_head heads[QUOTA_NODES_MAX];
@@ -443,6 +464,8 @@ bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
     }
     for (begin_again(s); (w = whose_turn(s, now)); begin_again(s)) {
         w->tried = s->version;
+        if (fails_likewise(s, w))
+            continue;
         if (sched_start(s, w, now)) {
             *ret_decision = (struct sched_decision){SCHED_START, w};
             return true;

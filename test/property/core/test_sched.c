@@ -43,7 +43,8 @@ struct world {
     struct cluster *c, *other;
     struct place_node_spec nodes[NODES];
     uint64_t next_id, next_node;
-    bool nodes_changed; /* since one is held */
+    struct sched_spec last; /* that arrived */
+    bool nodes_changed;     /* since one is held */
     int evictions;
 };
 
@@ -434,6 +435,17 @@ static void random_request(struct world *w, struct sched_spec *spec)
     spec->amount.of[QUOTA_CPU] = r->cpu;
 }
 
+static void random_spec(struct world *w, struct sched_spec *spec)
+{
+    spec->queue = (int)below(w, QUEUES);
+    spec->priority = (int)below(w, 3);
+    spec->inference = chance(w, 30);
+    spec->preemptible = chance(w, spec->inference ? 30 : 80);
+    spec->members_min = chance(w, 60) ? 1 : 1 + (unsigned)below(w, 4);
+    spec->members_max = spec->members_min + (chance(w, 70) ? 0 : (unsigned)below(w, 3));
+    random_request(w, spec);
+}
+
 static void arrive(struct world *w)
 {
     struct sched_workload *p = any_in(w, 1u << SCHED_OUT);
@@ -441,15 +453,13 @@ static void arrive(struct world *w)
         return;
     memset(p, 0, sizeof(*p));
     struct sched_spec *spec = &p->spec;
+    if (w->last.id && chance(w, 30))
+        *spec = w->last;
+    else
+        random_spec(w, spec);
     spec->id = w->next_id++;
-    spec->queue = (int)below(w, QUEUES);
-    spec->priority = (int)below(w, 3);
     spec->created = w->now - (nsec)below(w, 3);
-    spec->inference = chance(w, 30);
-    spec->preemptible = chance(w, spec->inference ? 30 : 80);
-    spec->members_min = chance(w, 60) ? 1 : 1 + (unsigned)below(w, 4);
-    spec->members_max = spec->members_min + (chance(w, 70) ? 0 : (unsigned)below(w, 3));
-    random_request(w, spec);
+    w->last = *spec;
     HOLDS(sched_submit(&w->c->sched, p, w->now) == 0);
 }
 
