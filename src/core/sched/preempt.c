@@ -3,52 +3,64 @@
  * Who has to go: candidates are taken out of place one by one, the cheapest first, until the gang fits;
  * then those that turn out not to be needed are put back. Nothing is decided before it is known to be enough.
  */
+#include <string.h>
+
 #include "core/sched/sched_internal.h"
 
 struct claim {
     struct sched *s;
     const struct sched_workload *of;
     struct quota_amount amount;
-    bool nominal; /* it stays within its queue's nominal quota */
+    bool borrows; /* as sched_workload.borrows */
     size_t count; /* of s->chosen */
     nsec now;
 };
 
 /* ---- who may be evicted ---- */
 
-static bool within_nominal(const struct claim *c)
+/* Does it find room in what its queue has of its own, beside what is used of that? Then it is used. */
+static bool use_nominal(struct sched *s, int queue, const struct quota_amount *amount)
 {
-    const struct quota *q = c->s->quota;
-    int queue = c->of->spec.queue;
+    struct quota_amount *used = &s->used[queue];
     for (int r = 0; r < QUOTA_RESOURCES; r++)
-        if (c->amount.of[r] > 0 && q->usage[r][queue] + c->amount.of[r] > q->subtree[r][queue])
+        if (used->of[r] + amount->of[r] > s->quota->subtree[r][queue])
             return false;
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        used->of[r] += amount->of[r];
     return true;
 }
 
-/* Does its queue, without those who were chosen, have more than its own of something that both use? */
-static bool is_over(const struct claim *c, const struct sched_workload *v)
+/* Of what a queue has of its own, the highest priority has first, then who has started first; the claimant
+ * comes after its equals. As nobody has a right against what stands before it in this order,
+ * evictions cannot go round in circles. */
+static void label(struct claim *c)
 {
-    const struct quota *q = c->s->quota;
-    int queue = v->spec.queue;
-    for (int r = 0; r < QUOTA_RESOURCES; r++) {
-        int64_t over = q->usage[r][queue] - q->subtree[r][queue];
-        for (size_t i = 0; i < c->count; i++)
-            over -= c->s->gone[i].queue == queue ? c->s->gone[i].amount.of[r] : 0;
-        if (over > 0 && c->amount.of[r] > 0 && v->spec.amount.of[r] > 0)
-            return true;
+    struct sched *s = c->s;
+    const struct sched_spec *own = &c->of->spec;
+    bool done = false;
+    memset(s->used, 0, sizeof(s->used));
+    list_each(v, &s->running, struct sched_workload, in_running)
+    {
+        struct quota_amount amount = sched_amount(&v->spec, v->members);
+        if (!done && v->spec.priority < own->priority) {
+            c->borrows = !use_nominal(s, own->queue, &c->amount);
+            done = true;
+        }
+        v->borrows = !use_nominal(s, v->spec.queue, &amount);
     }
-    return false;
+    if (!done)
+        c->borrows = !use_nominal(s, own->queue, &c->amount);
 }
 
-static bool may_evict(const struct claim *c, struct sched_workload *v)
+static bool may_evict(const struct claim *c, const struct sched_workload *v)
 {
     const struct sched_spec *own = &c->of->spec, *its = &v->spec;
-    v->reclaim = own->queue != its->queue && c->nominal && is_over(c, v);
+    bool lower = its->priority < own->priority;
     if (!its->preemptible || (its->inference && !own->inference))
         return false;
-    bool lower = its->priority < own->priority;
-    return own->queue == its->queue ? lower : c->nominal && (lower || v->reclaim);
+    if (own->queue == its->queue)
+        return lower && (v->borrows || !c->borrows);
+    return !c->borrows && (lower || v->borrows);
 }
 
 static double work_lost(const struct sched_workload *v, nsec now)
@@ -63,8 +75,8 @@ static bool is_cheaper(const struct heap_node *a, const struct heap_node *b)
 {
     const struct sched_workload *x = container_of(a, const struct sched_workload, by_cost);
     const struct sched_workload *y = container_of(b, const struct sched_workload, by_cost);
-    if (x->reclaim != y->reclaim)
-        return x->reclaim;
+    if (x->borrows != y->borrows)
+        return x->borrows;
     if (x->spec.priority != y->spec.priority)
         return x->spec.priority < y->spec.priority;
     if (x->evictions != y->evictions)
@@ -75,6 +87,7 @@ static bool is_cheaper(const struct heap_node *a, const struct heap_node *b)
 static void collect(struct claim *c)
 {
     struct sched *s = c->s;
+    label(c);
     s->candidates.before = is_cheaper;
     list_each(v, &s->running, struct sched_workload, in_running)
     {
@@ -152,15 +165,14 @@ static bool has_room(const struct claim *c)
     return true;
 }
 
-static void choose_none(struct claim *c)
+static void put_all_back(struct claim *c)
 {
-    while (c->count > 0)
-        put_back(c, c->s->chosen[--c->count]);
+    for (size_t i = c->count; i-- > 0;)
+        put_back(c, c->s->chosen[i]);
 }
 
-/* The cheapest until it is enough; or, as one that does not help may use up what its queue has to give
- * back, the cheapest that is enough by itself. */
-static bool choose_enough(struct claim *c, bool single)
+/* The cheapest until it is enough. */
+static bool choose_enough(struct claim *c)
 {
     struct heap *candidates = &c->s->candidates;
     bool enough = false;
@@ -168,16 +180,11 @@ static bool choose_enough(struct claim *c, bool single)
     collect(c);
     for (struct heap_node *top; (top = heap_top(candidates));) {
         heap_remove(candidates, top);
-        struct sched_workload *v = container_of(top, struct sched_workload, by_cost);
-        if (enough || !may_evict(c, v))
+        if (enough)
             continue;
-        choose(c, v);
+        choose(c, container_of(top, struct sched_workload, by_cost));
         enough = has_quota(c) && has_room(c);
-        if (single && !enough)
-            choose_none(c);
     }
-    if (!enough)
-        choose_none(c);
     return enough;
 }
 
@@ -202,6 +209,11 @@ static void keep_needed(struct claim *c)
 
 /* ---- the decision ---- */
 
+static enum sched_evict_why why_of(const struct sched_workload *w, const struct sched_workload *v)
+{
+    return v->borrows && v->spec.queue != w->spec.queue ? SCHED_RECLAIMED : SCHED_PREEMPTED;
+}
+
 static bool hold(struct claim *c, struct sched_workload *w)
 {
     struct sched *s = c->s;
@@ -210,8 +222,7 @@ static bool hold(struct claim *c, struct sched_workload *w)
         return false;
     }
     for (size_t i = 0; i < c->count; i++)
-        sched_evict(s, s->chosen[i], s->chosen[i]->reclaim ? SCHED_RECLAIMED : SCHED_PREEMPTED,
-                    w->spec.id, c->now);
+        sched_evict(s, s->chosen[i], why_of(w, s->chosen[i]), w->spec.id, c->now);
     struct quota_verdict v;
     CHECK(quota_take(s->quota, w->spec.queue, &c->amount, c->now, &v) == 0);
     sched_hold_begin(s, w, (unsigned)c->count, c->now);
@@ -224,12 +235,11 @@ bool sched_preempt(struct sched *s, struct sched_workload *w, nsec now)
     if (s->held || (w->why != SCHED_WHY_QUOTA && w->why != SCHED_WHY_ROOM))
         return false;
     c.amount = sched_amount(&w->spec, w->spec.members_min);
-    c.nominal = within_nominal(&c);
-    if (!choose_enough(&c, false) && !choose_enough(&c, true))
-        return false;
-    keep_needed(&c);
-    CHECK(has_room(&c)); /* `wanted`, without just these */
-    for (size_t i = c.count; i-- > 0;)
-        put_back(&c, s->chosen[i]);
-    return hold(&c, w);
+    bool enough = choose_enough(&c);
+    if (enough) {
+        keep_needed(&c);
+        CHECK(has_room(&c)); /* `wanted`, without just these */
+    }
+    put_all_back(&c);
+    return enough && hold(&c, w);
 }

@@ -32,7 +32,7 @@ static void restored(struct sched *s, struct sched_workload *w, size_t count)
         s->held = w;
         s->ghosts = (unsigned)count;
     } else if (w->state == SCHED_RUNNING) {
-        list_append(&s->running, &w->in_running);
+        sched_list_running(s, w);
     } else {
         list_append(&s->decided, &w->in_decided);
     }

@@ -65,6 +65,7 @@ static void enqueue(struct sched *s, struct sched_workload *w)
         after = after->previous;
     list_insert_before(after->next, &w->in_queue);
     w->tried = 0;
+    s->queue_count = MAX(s->queue_count, w->spec.queue + 1);
     if (*cursor == queue || goes_before(&w->spec, &in_queue(*cursor)->spec))
         *cursor = &w->in_queue;
 }
@@ -126,13 +127,29 @@ static void wake(struct sched *s, nsec now)
 
 /* ---- who has something ---- */
 
+static bool runs_before(const struct sched_workload *a, const struct sched_workload *b)
+{
+    if (a->spec.priority != b->spec.priority)
+        return a->spec.priority > b->spec.priority;
+    return a->started != b->started ? a->started < b->started : a->spec.id < b->spec.id;
+}
+
+void sched_list_running(struct sched *s, struct sched_workload *w)
+{
+    struct list *after = s->running.previous;
+    while (after != &s->running &&
+           runs_before(w, container_of(after, struct sched_workload, in_running)))
+        after = after->previous;
+    list_insert_before(after->next, &w->in_running);
+}
+
 void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec now)
 {
     sched_dequeue(s, w);
     sched_move(w, SCHED_RUNNING);
     w->members = members;
     w->started = w->checkpoint = now;
-    list_append(&s->running, &w->in_running);
+    sched_list_running(s, w);
 }
 
 bool sched_is_nothing(const struct quota_amount *a)
@@ -411,7 +428,7 @@ static struct sched_workload *whose_turn(struct sched *s, nsec now)
     struct quota_head heads[QUOTA_NODES_MAX];
     struct sched_workload *of[QUOTA_NODES_MAX];
     int count = 0;
-    for (int queue = 0; queue < QUOTA_NODES_MAX; queue++) {
+    for (int queue = 0; queue < s->queue_count; queue++) {
         struct sched_workload *w = head_of(s, queue);
         if (!w)
             continue;
@@ -427,7 +444,7 @@ static void begin_again(struct sched *s)
     if (s->cursors_at == s->version)
         return;
     s->cursors_at = s->version;
-    for (int queue = 0; queue < QUOTA_NODES_MAX; queue++)
+    for (int queue = 0; queue < s->queue_count; queue++)
         s->cursor[queue] = s->waiting[queue].next;
 }
 

@@ -14,11 +14,14 @@
  * - Whose turn it is among the first of each queue is quota's decision (quota_next); in a queue: priority,
  *   then who was created first, then the lower id. Who cannot start has a reason (sched_why) and does
  *   not block the next. It is tried again when something has changed for the better.
- * - A gang starts with as many members as quota and room have, at least members_min.
- * - Preemption: who cannot start may evict RUNNING preemptible workloads: in its own queue those of
- *   lower priority; in others, and only if it stays within its queue's nominal quota, those of queues over
- *   theirs (reclaim), or of lower priority. Never inference for anything else than inference.
- *   Reclaim first, then lower priority, then fewer evictions, then less lost work. None is evicted that
+ * - A gang starts with as many members as quota and room have, at least members_min; with just those
+ *   if others made room for it.
+ * - Preemption: who cannot start may evict RUNNING preemptible workloads, but never inference for anything
+ *   else. What a queue has of its own (its nominal quota) its workloads have by priority, then by start;
+ *   who finds no room in it borrows. Who does not borrow may evict who does, in other queues (reclaim),
+ *   and anybody of lower priority; who borrows may evict those of lower priority in its own queue that
+ *   borrow too. So nobody is evicted by whom it may evict, nor in circles.
+ *   Borrowers first, then lower priority, then fewer evictions, then less lost work. None is evicted that
  *   is not needed: with any single one of the victims left, it would not fit.
  * - The preemptor (one at a time) is HELD: what it needs of free room, and whatever its victims
  *   leave, is leased to ghosts until all of them are gone; then it starts. After hold_max it is
@@ -91,13 +94,13 @@ struct sched_workload {
     /* The scheduler's business; may be read. */
     enum sched_why why;
     uint64_t tried; /* at which version of the state */
-    bool reclaim;   /* as a candidate */
+    bool borrows;   /* as a candidate: more than its queue has of its own, after those before it */
     double lost;    /* likewise: thousandths of GPUs x seconds */
     size_t saved;   /* likewise: where its leases are */
     struct heap_node by_cost;
     struct heap_node sleeping;
     struct list in_queue;   /* PENDING and awake */
-    struct list in_running; /* RUNNING */
+    struct list in_running; /* RUNNING: by priority, then start */
     struct list in_decided; /* RUNNING or EVICTING, decision not yet taken */
     struct map_node by_id;
 };
@@ -121,18 +124,20 @@ struct sched {
     struct arena memory;
     struct map by_id;
     uint64_t version;                     /* of what who waits goes by */
+    int queue_count;                      /* queues that anybody has waited in lie below this */
     struct list waiting[QUOTA_NODES_MAX]; /* PENDING and awake, in order */
     struct list *cursor[QUOTA_NODES_MAX]; /* before it all were tried at this version */
     uint64_t cursors_at;                  /* at which version */
     struct heap sleeping;                 /* PENDING and asleep */
-    struct list running;                  /* in order of start */
+    struct list running;                  /* by priority, then start, then id */
     struct list decided;                  /* decisions to be taken */
     struct sched_workload *held;          /* at most one; NULL: none */
     unsigned ghosts, victims;             /* of the held one: numbers given, still there */
     struct heap candidates;               /* to be victims, while they are chosen */
     struct sched_workload **chosen;       /* own (memory), likewise */
     struct quota_holding *gone;           /* own (memory), likewise: what the chosen hold */
-    struct place_lease *saved;            /* own (memory), likewise: their leases */
+    struct quota_amount used[QUOTA_NODES_MAX]; /* likewise: of what a queue has of its own */
+    struct place_lease *saved;                 /* own (memory), likewise: their leases */
     size_t saved_count;
     struct place_lease wanted[SCHED_MEMBERS_MAX]; /* likewise: where the gang would be */
 };

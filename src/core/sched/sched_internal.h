@@ -17,6 +17,7 @@ void sched_dequeue(struct sched *s, struct sched_workload *w);
 void sched_wait(struct sched *s, struct sched_workload *w, nsec now);
 /* RUNNING from PENDING or HELD, which has its room and quota. */
 void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec now);
+void sched_list_running(struct sched *s, struct sched_workload *w);
 void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why why,
                  uint64_t evicted_for, nsec now);
 

@@ -168,68 +168,50 @@ static int in_order(struct world *w, struct sched_workload *ret[WORKLOADS])
     return count;
 }
 
-static int64_t over(const struct world *w, int queue, int r)
-{
-    return w->c->quota.usage[r][queue] - w->c->quota.subtree[r][queue];
-}
-
-static bool within_nominal(struct world *w, const struct sched_workload *p)
-{
-    struct quota_amount a = amount_of(p, p->spec.members_min);
-    for (int r = 0; r < QUOTA_RESOURCES; r++)
-        if (a.of[r] && over(w, p->spec.queue, r) + a.of[r] > 0)
-            return false;
-    return true;
-}
-
 static bool is_exempt(const struct sched_workload *p, const struct sched_workload *v)
 {
     return v == p || v->state != SCHED_RUNNING || !v->spec.preemptible ||
            (v->spec.inference && !p->spec.inference);
 }
 
-static bool may_by_priority(struct world *w, const struct sched_workload *p,
-                            const struct sched_workload *v)
+/* Of the same queue: has a first claim to what the queue has of its own? */
+static bool goes_first(const struct sched_workload *a, const struct sched_workload *b)
 {
-    return !is_exempt(p, v) && v->spec.priority < p->spec.priority &&
-           (v->spec.queue == p->spec.queue || within_nominal(w, p));
+    if (a->state != SCHED_RUNNING || b->state != SCHED_RUNNING)
+        return a->state == SCHED_RUNNING && a->spec.priority >= b->spec.priority;
+    if (a->spec.priority != b->spec.priority)
+        return a->spec.priority > b->spec.priority;
+    return a->started != b->started ? a->started < b->started : a->spec.id < b->spec.id;
 }
 
-static bool may_reclaim(struct world *w, const struct sched_workload *p,
-                        const struct sched_workload *v)
+/* Beyond what its queue has, beside those who go first and do not borrow themselves. */
+static bool borrows(struct world *w, const struct sched_workload *p)
 {
-    if (is_exempt(p, v) || v->spec.queue == p->spec.queue || !within_nominal(w, p))
-        return false;
+    unsigned members = p->state == SCHED_RUNNING ? p->members : p->spec.members_min;
+    struct quota_amount sum = amount_of(p, members);
+    for (int i = 0; i < WORKLOADS; i++) {
+        const struct sched_workload *v = &w->c->workloads[i];
+        if (v == p || v->state != SCHED_RUNNING || v->spec.queue != p->spec.queue ||
+            !goes_first(v, p) || borrows(w, v))
+            continue;
+        for (int r = 0; r < QUOTA_RESOURCES; r++)
+            sum.of[r] += v->spec.amount.of[r] * v->members;
+    }
     for (int r = 0; r < QUOTA_RESOURCES; r++)
-        if (p->spec.amount.of[r] && v->spec.amount.of[r] && over(w, v->spec.queue, r) > 0)
+        if (sum.of[r] > w->c->quota.subtree[r][p->spec.queue])
             return true;
     return false;
 }
 
-/* With all others of the chosen gone, is it still over? True of the last that was chosen. */
-static bool was_last(struct world *w, struct sched_workload *const *chosen, int count, int i)
+static bool may_evict(struct world *w, const struct sched_workload *p,
+                      const struct sched_workload *v)
 {
-    for (int r = 0; r < QUOTA_RESOURCES; r++) {
-        int64_t left = over(w, chosen[i]->spec.queue, r);
-        for (int k = 0; k < count; k++)
-            if (k != i && chosen[k]->spec.queue == chosen[i]->spec.queue)
-                left -= chosen[k]->spec.amount.of[r] * chosen[k]->members;
-        if (left > 0 && chosen[i]->spec.amount.of[r])
-            return true;
-    }
-    return false;
-}
-
-static void check_rights(struct world *w, const struct sched_workload *p,
-                         struct sched_workload *const *chosen, int count)
-{
-    for (int i = 0; i < count; i++) {
-        bool right = may_by_priority(w, p, chosen[i]), last = false;
-        HOLDS(right || may_reclaim(w, p, chosen[i]));
-        for (int k = 0; k < count && !right; k++)
-            last |= chosen[k]->spec.queue == chosen[i]->spec.queue && was_last(w, chosen, count, k);
-        HOLDS(right || last);
-    }
+    bool lower = v->spec.priority < p->spec.priority;
+    if (is_exempt(p, v))
+        return false;
+    if (v->spec.queue == p->spec.queue)
+        return lower && (borrows(w, v) || !borrows(w, p));
+    return !borrows(w, p) && (lower || borrows(w, v));
 }
 
 /* ---- decisions ---- */
@@ -287,7 +269,10 @@ static void check_preemption(struct world *w, const struct expected *e,
                 but[left++] = chosen[k];
         HOLDS(!has_quota(w, p, n, but, left) || room_for(w, p, n, but, left, true) < n);
     }
-    check_rights(w, p, chosen, count);
+    p->state = SCHED_PENDING;
+    for (int i = 0; i < count; i++)
+        HOLDS(may_evict(w, p, chosen[i]));
+    p->state = SCHED_HELD;
     for (int i = 0; i < count; i++)
         chosen[i]->state = SCHED_EVICTING;
     w->c->quota = quota;
@@ -380,9 +365,7 @@ static void check_nobody_could(struct world *w)
         HOLDS(order[i]->why != SCHED_WHY_NEW && !fits_without(w, order[i], NULL, 0));
         for (int k = 0; k < WORKLOADS && !w->c->sched.held; k++) {
             struct sched_workload *v = &w->c->workloads[k];
-            if (may_reclaim(w, order[i], v))
-                HOLDS(!fits_without(w, order[i], &v, 1));
-            if (may_by_priority(w, order[i], v))
+            if (may_evict(w, order[i], v))
                 gone[candidates++] = v;
         }
         HOLDS(!candidates || !fits_without(w, order[i], gone, candidates));
@@ -399,9 +382,7 @@ static int drain(struct world *w)
 
 static void settle(struct world *w)
 {
-    do /* a start may make its queue one of those that have to give back: seen at the next change */
-        sched_changed(&w->c->sched);
-    while (drain(w));
+    drain(w);
     check_nobody_could(w);
 }
 

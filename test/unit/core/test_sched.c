@@ -322,6 +322,26 @@ static void test_reclaim_comes_first(void **state)
     assert_int_equal(own->state, SCHED_RUNNING);
 }
 
+/* Low is evicted by mid for its priority; a high one that borrows must not evict mid, or low would
+ * reclaim from it, and so on. */
+static void test_no_circle_of_three(void **state)
+{
+    int a = add_queue(root, 4), b = add_queue(root, 1);
+    add_node(1, 3);
+    struct sched_workload *low = started(a, 0, 3, 0), *mid = job(b, 1, 1), *high = job(b, 2, 3);
+    submit(mid, 0);
+    expect(SCHED_EVICT, low, 0);
+    sched_ended(&s, low, SCHED_STOPPED, 0);
+    expect(SCHED_START, mid, 0);
+    submit(high, 0);
+    expect_none(SEC(100));
+    high->spec.request.gpus = 2;
+    high->spec.amount.of[GPU] = 2000;
+    sched_changed(&s);
+    expect(SCHED_START, high, SEC(100));
+    expect_none(SEC(200)); /* without mid's the room of high is not enough for low */
+}
+
 static void test_room_is_held(void **state)
 {
     int queue = add_queue(root, 8);
@@ -473,6 +493,7 @@ int main(void)
         RULE(test_who_is_never_evicted),
         RULE(test_reclaim),
         RULE(test_reclaim_comes_first),
+        RULE(test_no_circle_of_three),
         RULE(test_room_is_held),
         RULE(test_cpu_is_held),
         RULE(test_shares_left_of_a_victims_gpu_are_held),
