@@ -150,6 +150,7 @@ void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec
     w->members = members;
     w->started = w->checkpoint = now;
     sched_list_running(s, w);
+    s->has_started = true;
 }
 
 bool sched_is_nothing(const struct quota_amount *a)
@@ -448,6 +449,19 @@ static void begin_again(struct sched *s)
         s->cursor[queue] = s->waiting[queue].next;
 }
 
+/* As a start may make others borrow, whom somebody then may evict, all are tried once more after the last. */
+static struct sched_workload *next_to_try(struct sched *s, nsec now)
+{
+    begin_again(s);
+    struct sched_workload *w = whose_turn(s, now);
+    if (w || !s->has_started)
+        return w;
+    s->has_started = false;
+    s->version++;
+    begin_again(s);
+    return whose_turn(s, now);
+}
+
 static bool take_decided(struct sched *s, struct sched_decision *ret_decision)
 {
     struct sched_workload *w = list_first(&s->decided, struct sched_workload, in_decided);
@@ -479,7 +493,7 @@ bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
         *ret_decision = (struct sched_decision){SCHED_START, w};
         return true;
     }
-    for (begin_again(s); (w = whose_turn(s, now)); begin_again(s)) {
+    while ((w = next_to_try(s, now))) {
         w->tried = s->version;
         if (fails_likewise(s, w))
             continue;

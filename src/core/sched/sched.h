@@ -127,6 +127,7 @@ struct sched {
     int queue_count;                      /* queues that anybody has waited in lie below this */
     struct list waiting[QUOTA_NODES_MAX]; /* PENDING and awake, in order */
     struct list *cursor[QUOTA_NODES_MAX]; /* before it all were tried at this version */
+    bool has_started;                     /* anybody, since all were tried */
     uint64_t cursors_at;                  /* at which version */
     struct heap sleeping;                 /* PENDING and asleep */
     struct list running;                  /* by priority, then start, then id */

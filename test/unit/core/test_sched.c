@@ -174,9 +174,9 @@ static void test_turns(void **state)
 
 static void test_who_cannot_start_blocks_nobody(void **state)
 {
-    int queue = add_queue(root, 4), removed = add_queue(root, 4);
+    int queue = add_queue(root, 5), removed = add_queue(root, 4);
     add_node(1, 2);
-    struct sched_workload *large = job(queue, 9, 3), *rich = job(queue, 8, 5),
+    struct sched_workload *large = job(queue, 9, 3), *rich = job(queue, 8, 6),
                           *wrong = job(queue, 7, 1), *closed = job(removed, 6, 1),
                           *fits = job(queue, 0, 2);
     wrong->spec.request.share_milli = 10;
