@@ -322,6 +322,20 @@ static void test_reclaim_comes_first(void **state)
     assert_int_equal(own->state, SCHED_RUNNING);
 }
 
+static void test_a_start_makes_a_borrower(void **state)
+{
+    int a = add_queue(root, 2), b = add_queue(root, 2);
+    add_node(1, 2);
+    add_node(2, 1);
+    struct sched_workload *v = started(b, 0, 2, 0), *w = job(a, 0, 2), *high = job(b, 1, 1);
+    submit(w, 0);
+    expect_none(0);
+    submit(high, 0);
+    expect(SCHED_START, high, 0); /* has of b's own before v */
+    expect(SCHED_EVICT, v, 0);
+    assert_int_equal(v->evict_why, SCHED_RECLAIMED);
+}
+
 /* Low is evicted by mid for its priority; a high one that borrows must not evict mid, or low would
  * reclaim from it, and so on. */
 static void test_no_circle_of_three(void **state)
@@ -493,6 +507,7 @@ int main(void)
         RULE(test_who_is_never_evicted),
         RULE(test_reclaim),
         RULE(test_reclaim_comes_first),
+        RULE(test_a_start_makes_a_borrower),
         RULE(test_no_circle_of_three),
         RULE(test_room_is_held),
         RULE(test_cpu_is_held),
