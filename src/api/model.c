@@ -186,43 +186,6 @@ static const struct schema engine_schema = {
     .field_count = ARRAY_LEN(engine_fields),
 };
 
-static const struct schema_field resources_fields[] = {
-    {
-        .name = "gpus",
-        .type = SCHEMA_INT,
-        .offset = PART(resources, gpus),
-        .description = "Whole GPUs for each replica.",
-        .max = 64,
-    },
-    {
-        .name = "gpuShare",
-        .type = SCHEMA_INT,
-        .offset = PART(resources, gpu_share),
-        .description = "Thousandths of one GPU for each replica, instead of whole ones.",
-        .max = 1000,
-    },
-    {
-        .name = "cpu",
-        .type = SCHEMA_MILLI,
-        .offset = PART(resources, cpu),
-        .description = "Processors for each replica.",
-    },
-    {
-        .name = "memory",
-        .type = SCHEMA_BYTES,
-        .offset = PART(resources, memory),
-        .description = "Main memory for each replica; it cannot use more.",
-    },
-};
-
-static const struct schema resources_schema = {
-    .name = "resources",
-    .description = "What each replica gets.",
-    .size = SIZE(resources),
-    .fields = resources_fields,
-    .field_count = ARRAY_LEN(resources_fields),
-};
-
 static const struct schema_field queue_fields[] = {
     {
         .name = "maxLength",
@@ -499,8 +462,7 @@ static void check_remote(const struct model_spec *spec, struct schema_report *r)
         {"engine.args", spec->engine.args.count > 0},
         {"engine.env", spec->engine.env.count > 0},
         {"engine.contextLength", spec->engine.context_length > 0},
-        {"resources", spec->resources.gpus || spec->resources.gpu_share || spec->resources.cpu ||
-                          spec->resources.memory},
+        {"resources", resources_are_given(&spec->resources)},
     };
     refuse(r, fields, ARRAY_LEN(fields), "is not for the engine remote: nothing is started here");
     check_urls(spec, r);
@@ -539,8 +501,6 @@ static void check_spec(const void *object, struct schema_report *r)
     if (spec->engine.type == MODEL_ENGINE_CUSTOM && spec->engine.command.count == 0 &&
         spec->engine.image.len == 0)
         schema_problem(r, "engine.command", "is required for the engine custom, or else image");
-    if (spec->resources.gpus && spec->resources.gpu_share)
-        schema_problem(r, "resources.gpuShare", "cannot go together with gpus; choose one");
     if (spec->engine.type == MODEL_ENGINE_REMOTE)
         check_remote(spec, r);
     else
