@@ -43,11 +43,6 @@ static const char *check_engine_url(struct str text)
                  "else: https://gpu1.example:8443/v1";
 }
 
-static const char *check_path(struct str text)
-{
-    return text.len && text.ptr[0] == '/' ? NULL : "must be the whole path, from /";
-}
-
 static const struct schema_field source_fields[] = {
     {
         .name = "uri",
@@ -157,7 +152,7 @@ static const struct schema_field engine_fields[] = {
         .description = "A file with the API key that a remote engine wants. It is read when a "
                        "replica starts, when the Model changes, and when the key was refused.",
         .max = 4095,
-        .check = check_path,
+        .check = name_check_path,
     },
     {
         .name = "apiKeyEnv",
@@ -174,7 +169,7 @@ static const struct schema_field engine_fields[] = {
         .description = "Certificates (PEM) of the authorities that a remote engine's own must be "
                        "signed by. Left out: those that this system trusts.",
         .max = 4095,
-        .check = check_path,
+        .check = name_check_path,
     },
 };
 
@@ -377,6 +372,24 @@ static const struct schema_field spec_fields[] = {
         .object = &resources_schema,
     },
     {
+        .name = "tenant",
+        .type = SCHEMA_STRING,
+        .offset = offsetof(struct model_spec, tenant),
+        .description = "The Tenant whose GPU quota its replicas use. Left out: what is in nobody's "
+                       "quota.",
+        .check = name_check_dns_label,
+    },
+    {
+        .name = "priority",
+        .type = SCHEMA_INT,
+        .offset = offsetof(struct model_spec, priority),
+        .description = "Replicas of models with a higher one start first where not all have room, "
+                       "and may evict lower ones. That of requests is another thing.",
+        .fallback = "100",
+        .min = RESOURCE_PRIORITY_MIN,
+        .max = RESOURCE_PRIORITY_MAX,
+    },
+    {
         .name = "replicas",
         .type = SCHEMA_INT,
         .offset = offsetof(struct model_spec, replicas),
@@ -462,6 +475,7 @@ static void check_remote(const struct model_spec *spec, struct schema_report *r)
         {"engine.args", spec->engine.args.count > 0},
         {"engine.env", spec->engine.env.count > 0},
         {"engine.contextLength", spec->engine.context_length > 0},
+        {"tenant", spec->tenant.len > 0},
         {"resources", resources_are_given(&spec->resources)},
     };
     refuse(r, fields, ARRAY_LEN(fields), "is not for the engine remote: nothing is started here");

@@ -35,7 +35,9 @@ struct model_spec {
         struct str api_key_file, api_key_env, ca_file;
     } engine;
     struct resources resources; /* of a replica */
-    int64_t replicas;           /* of a remote engine: see model_settle */
+    struct str tenant;          /* empty: the default queue */
+    int64_t priority;
+    int64_t replicas; /* of a remote engine: see model_settle */
     struct {
         int64_t max_length;
         nsec max_wait;
