@@ -154,7 +154,7 @@ void schema_encode(const struct schema *schema, const void *object, struct json_
 static bool same_value(const struct schema_field *field, const void *before, const void *after,
                        struct schema_report *r)
 {
-    enum { VALUE_MAX = 1 << 20 };
+    enum { VALUE_MAX = 4 << 20 }; /* as large as a resource may be */
     struct buf texts[2];
     const void *values[] = {before, after};
     for (int i = 0; i < 2; i++) {

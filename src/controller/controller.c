@@ -26,21 +26,21 @@
 #define SETTLE_MAX        SEC(10) /* for adopted replicas to answer a probe */
 enum { LOG_SIZE_MAX = 16 * 1024 * 1024 };
 
-void event_note(struct controller *c, struct str object, const char *reason, const char *format,
-                ...)
+void event_note_of(struct controller *c, const struct resource_kind *kind, struct str object,
+                   const char *reason, const char *format, ...)
 {
     char message[ERR_MESSAGE_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    log_info("event", log_text("model", object), log_str("reason", reason),
-             log_str("message", message));
+    log_info("event", log_text(kind == &model_kind ? "model" : "job", object),
+             log_str("reason", reason), log_str("message", message));
     struct err err;
     const struct store_event event = {
         .at = clock_wall(),
         .actor = STR("controller"),
-        .kind = STR("Model"),
+        .kind = str_from(kind->name),
         .name = object,
         .reason = str_from(reason),
         .message = str_from(message),

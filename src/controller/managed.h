@@ -157,14 +157,22 @@ void gateways_settle(struct gateways *g, struct str gateway, const struct usage 
 /* ---- admin_nodes.c ---- */
 void node_load(struct controller *c); /* what is stored about this machine */
 
+/* ---- jobs.c ---- */
+void job_set(struct controller *c, const struct resource *stored); /* reconcile follows */
+void job_remove(struct controller *c,
+                struct str name); /* it was deleted from the store; likewise */
+void job_log_path(const struct controller *c, struct str name, unsigned rank, char path[PATH_MAX]);
+
 /* ---- admin.c ---- */
 [[nodiscard]] int admin_start(struct controller *c, struct err *err);
 [[nodiscard]] int admin_start_joining(struct controller *c, struct err *err);
 
 /* ---- controller.c ---- */
-/* Stores the event and logs it. */
-void event_note(struct controller *c, struct str object, const char *reason, const char *format,
-                ...) PRINTF_LIKE(4, 5);
+/* Stores the event of a Model or Job and logs it. */
+void event_note_of(struct controller *c, const struct resource_kind *kind, struct str object,
+                   const char *reason, const char *format, ...) PRINTF_LIKE(5, 6);
+/* Of a Model. */
+#define event_note(c, object, ...) event_note_of(c, &model_kind, object, __VA_ARGS__)
 [[nodiscard]] int controller_publish_keys(struct controller *c, struct err *err);
 void controller_if_all_ended(struct controller *c);
 /* A random text that is made once and kept in a file of the state folder, for its owner's eyes. */
