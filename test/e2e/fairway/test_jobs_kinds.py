@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs as resources: what is accepted, shown, refused and kept. They ask for more GPUs than there are, so that none of them starts."""
+import contextlib
+import http.client
+import json
 import os
 import pathlib
+import socket
 import subprocess
 
 import pytest
@@ -113,6 +117,31 @@ def test_events_say_of_what_kind(fairway):
 def test_what_get_printed_of_a_model_can_be_applied_again(fairway):
     fairway.serve("sim", profile="decode=1000,answer=5")
     assert "models/sim unchanged" in fairway.apply(fairway.get("model", "sim")).stdout
+
+
+def admin(fairway, method, path, body=None):
+    """The status of one call of the admin API, and its answer."""
+    connection = http.client.HTTPConnection("fairway", timeout=60)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    with contextlib.closing(connection):
+        connection.sock.connect(f"{fairway.state}/admin.sock")
+        connection.request(method, path, json.dumps(body) if body else None)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("method, path, status", [
+    ("GET", "pods", 404), ("GET", "pods/x", 404), ("GET", "jobs/train/scale", 404), ("GET", "jobs/train/more/words", 404),
+    ("PUT", "jobs", 404), ("PUT", "jobs/train/scale", 404), ("PUT", "models/none/scale", 404), ("PUT", "jobs/other", 400),
+    ("PUT", "models/train", 400), ("DELETE", "jobs", 404), ("DELETE", "nodes/x", 404), ("DELETE", "models/train/scale", 404),
+    ("GET", "jobs/train", 200), ("GET", "jobs/", 200), ("PUT", "jobs/train", 200),
+])
+def test_urls_of_resources(fairway, method, path, status):
+    fairway.apply(job_manifest("train"))
+    body = {"replicas": 1} if path.endswith("scale") else job_manifest("train") if method == "PUT" else None
+    got, text = admin(fairway, method, "/apis/fairway.dev/v1/" + path, body)
+    assert got == status and text, text
+    assert len(fairway.get("jobs")["items"]) == 1
 
 
 def test_logs_of_a_member(fairway):
