@@ -120,7 +120,7 @@ int cli_object_parse(const struct verb *v, const char *const *arguments, int cou
 {
     char known[128] = "";
     struct str kind = count == 2 ? str_from(arguments[0]) : str_from(kinds[0]);
-    const char *name = split(arguments[count - 1], &kind);
+    const char *name = count == 2 ? arguments[1] : split(arguments[0], &kind);
     for (size_t i = 0; kinds[i]; i++) {
         if (str_eq(kind, str_from(kinds[i]))) {
             *ret_object = (struct cli_object){kinds[i], name};

@@ -7,7 +7,7 @@
 #include "core/route/route.h"
 #include "store/store.h"
 
-enum { MODEL_TEXT_MAX = 8 * 1024 * 1024 };
+enum { MODEL_TEXT_MAX = 16 * 1024 * 1024 };
 
 /* ---- status ---- */
 

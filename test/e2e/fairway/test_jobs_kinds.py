@@ -82,6 +82,7 @@ def test_words_that_name_no_job(fairway):
     for arguments, code, said in (
             (["describe", "job", "none"], 3, "Job none: not found"),
             (["delete", "job", "none"], 3, "Job none: not found"),
+            (["delete", "tenant", "job/train"], 3, "has nothing at DELETE"),
             (["delete", "node/train"], 2, "this is for a model or job or tenant, not a node"),
             (["scale", "job/train", "--replicas", "2"], 2, "this is for a model, not a job"),
             (["logs", "job/none"], 3, "Job none: not found"),
