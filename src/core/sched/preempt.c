@@ -58,6 +58,8 @@ static bool may_evict(const struct claim *c, const struct sched_workload *v)
     bool lower = its->priority < own->priority;
     if (!its->preemptible || (its->inference && !own->inference))
         return false;
+    if (!sched_reserve_yields(c->s, c->of) && sched_reserve_meets(c->s, v))
+        return false;
     if (own->queue == its->queue)
         return lower && (v->borrows || !c->borrows);
     return !c->borrows && (lower || v->borrows);
@@ -217,7 +219,7 @@ static enum sched_evict_why why_of(const struct sched_workload *w, const struct 
 static bool hold(struct claim *c, struct sched_workload *w)
 {
     struct sched *s = c->s;
-    if (!sched_hold_room(s, w->spec.members_min, c->now)) {
+    if (!sched_ghosts_fill(s, &s->ghosts, s->wanted, w->spec.members_min, c->now)) {
         w->why = SCHED_WHY_LEASES;
         return false;
     }
@@ -229,17 +231,28 @@ static bool hold(struct claim *c, struct sched_workload *w)
     return true;
 }
 
+static bool claim_room(struct claim *c, struct sched_workload *w)
+{
+    bool enough = choose_enough(c);
+    if (enough) {
+        keep_needed(c);
+        CHECK(has_room(c)); /* `wanted`, without just these */
+    }
+    put_all_back(c);
+    return enough && hold(c, w);
+}
+
 bool sched_preempt(struct sched *s, struct sched_workload *w, nsec now)
 {
     struct claim c = {.s = s, .of = w, .now = now};
     if (s->held || (w->why != SCHED_WHY_QUOTA && w->why != SCHED_WHY_ROOM))
         return false;
+    bool yields = sched_reserve_yields(s, w);
     c.amount = sched_amount(&w->spec, w->spec.members_min);
-    bool enough = choose_enough(&c);
-    if (enough) {
-        keep_needed(&c);
-        CHECK(has_room(&c)); /* `wanted`, without just these */
-    }
-    put_all_back(&c);
-    return enough && hold(&c, w);
+    if (yields)
+        sched_reserve_suspend(s);
+    bool held = claim_room(&c, w);
+    if (yields)
+        sched_reserve_resume(s, w, now);
+    return held;
 }

@@ -75,6 +75,8 @@ void sched_dequeue(struct sched *s, struct sched_workload *w)
     struct list **cursor = &s->cursor[w->spec.queue];
     if (heap_has(&w->sleeping))
         heap_remove(&s->sleeping, &w->sleeping);
+    if (w->reserved)
+        sched_reserve_drop(s);
     if (*cursor == &w->in_queue)
         *cursor = w->in_queue.next;
     list_remove(&w->in_queue);
@@ -101,10 +103,17 @@ static void pend(struct sched *s, struct sched_workload *w, nsec now)
     }
 }
 
-void sched_wait(struct sched *s, struct sched_workload *w, nsec now)
+static void forget_running(struct sched *s, struct sched_workload *w)
 {
     list_remove(&w->in_running);
     list_remove(&w->in_decided);
+    if (heap_has(&w->ending))
+        heap_remove(&s->ending, &w->ending);
+}
+
+void sched_wait(struct sched *s, struct sched_workload *w, nsec now)
+{
+    forget_running(s, w);
     w->evicted_for = 0;
     pend(s, w, now);
 }
@@ -143,6 +152,26 @@ void sched_list_running(struct sched *s, struct sched_workload *w)
     list_insert_before(after->next, &w->in_running);
 }
 
+static bool ends_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct sched_workload *x = container_of(a, const struct sched_workload, ending);
+    const struct sched_workload *y = container_of(b, const struct sched_workload, ending);
+    if (x->ends != y->ends)
+        return x->ends < y->ends;
+    return x->started != y->started ? x->started < y->started : x->spec.id < y->spec.id;
+}
+
+void sched_list_ending(struct sched *s, struct sched_workload *w)
+{
+    w->ends = w->state == SCHED_EVICTING ? 0
+              : w->spec.expected         ? nsec_after(w->started, w->spec.expected)
+                                         : NSEC_NEVER;
+    if (heap_has(&w->ending))
+        heap_changed(&s->ending, &w->ending);
+    else
+        heap_insert(&s->ending, &w->ending);
+}
+
 void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec now)
 {
     sched_dequeue(s, w);
@@ -150,6 +179,7 @@ void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec
     w->members = members;
     w->started = w->checkpoint = now;
     sched_list_running(s, w);
+    sched_list_ending(s, w);
     s->has_started = true;
 }
 
@@ -174,6 +204,7 @@ void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why
     w->evict_why = why;
     w->evicted_for = evicted_for;
     w->evictions++;
+    sched_list_ending(s, w);
     list_remove(&w->in_running);
     list_append(&s->decided, &w->in_decided);
     s->version++;
@@ -188,6 +219,7 @@ static void take_all(struct sched *s, struct sched_workload *w, nsec now)
         sched_hold_take_over(s, w);
     else
         sched_unplace(s, w, w->members);
+    s->reservation.incomplete = true;
     s->version++;
 }
 
@@ -197,8 +229,7 @@ static void leave(struct sched *s, struct sched_workload *w)
     sched_move(w, SCHED_OUT);
     w->members = 0;
     w->evicted_for = 0;
-    list_remove(&w->in_running);
-    list_remove(&w->in_decided);
+    forget_running(s, w);
     map_remove(&s->by_id, &w->by_id);
 }
 
@@ -219,6 +250,7 @@ struct sched_options sched_options_default(void)
         .backoff_min = SEC(10),
         .backoff_max = SEC(600),
         .hold_max = SEC(300),
+        .age_max = SEC(1800),
     };
 }
 
@@ -232,14 +264,16 @@ void sched_init(struct sched *s, const struct sched_options *options, struct pla
                 struct quota *quota)
 {
     size_t n = options->workloads_max, leases = place->options.leases_max;
-    CHECK(n > 0 && options->backoff_min > 0 && options->backoff_max >= options->backoff_min);
+    CHECK(n > 0 && options->age_max > 0 && options->backoff_min > 0 &&
+          options->backoff_max >= options->backoff_min);
     memset(s, 0, sizeof(*s));
     s->options = *options;
     s->place = place;
     s->quota = quota;
     s->version = 1;
+    s->has_started = true;
     arena_init(&s->memory,
-               n * (3 * sizeof(void *) + sizeof(*s->gone)) + leases * sizeof(*s->saved) + 1024);
+               n * (4 * sizeof(void *) + sizeof(*s->gone)) + leases * sizeof(*s->saved) + 1024);
     s->chosen = must(arena_array(&s->memory, n, sizeof(struct sched_workload *)));
     s->gone = must(arena_array(&s->memory, n, sizeof(*s->gone)));
     s->saved = must(arena_array(&s->memory, leases, sizeof(*s->saved)));
@@ -247,6 +281,10 @@ void sched_init(struct sched *s, const struct sched_options *options, struct pla
                     must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
     heap_init_fixed(&s->candidates, NULL,
                     must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
+    heap_init_fixed(&s->ending, ends_before,
+                    must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
+    s->ghosts.first = SCHED_GHOST;
+    s->reservation.ghosts.first = SCHED_GHOST_RESERVED;
     map_init(&s->by_id);
     list_init(&s->running);
     list_init(&s->decided);
@@ -270,7 +308,7 @@ static bool spec_valid(const struct sched_spec *spec)
     return spec->id >= 1 && spec->id <= SCHED_ID_MAX && spec->queue >= 0 &&
            spec->queue < QUOTA_NODES_MAX && spec->members_min >= 1 &&
            spec->members_min <= spec->members_max && spec->members_max <= SCHED_MEMBERS_MAX &&
-           spec->start_cost >= 0;
+           spec->start_cost >= 0 && spec->expected >= 0;
 }
 
 int sched_enter(struct sched *s, struct sched_workload *w)
@@ -282,7 +320,8 @@ int sched_enter(struct sched *s, struct sched_workload *w)
     if (s->by_id.count == s->options.workloads_max)
         return ERR_FULL;
     w->tried = 0;
-    w->by_cost = w->sleeping = (struct heap_node){0};
+    w->reservation_tried = 0;
+    w->by_cost = w->sleeping = w->ending = (struct heap_node){0};
     list_init(&w->in_queue);
     list_init(&w->in_running);
     list_init(&w->in_decided);
@@ -294,9 +333,15 @@ int sched_submit(struct sched *s, struct sched_workload *w, nsec now)
 {
     w->state = SCHED_OUT;
     int error = sched_enter(s, w);
-    if (!error)
-        pend(s, w, now);
-    return error;
+    if (error)
+        return error;
+    pend(s, w, now);
+    w->reserved &= !s->reservation.of && w->why == SCHED_WHY_NEW;
+    if (w->reserved) {
+        s->reservation.of = w;
+        sched_reserve_forget(s);
+    }
+    return 0;
 }
 
 void sched_ended(struct sched *s, struct sched_workload *w, enum sched_end end, nsec now)
@@ -330,6 +375,8 @@ void sched_checkpoint(struct sched_workload *w, nsec now)
 
 void sched_changed(struct sched *s)
 {
+    sched_reserve_forget(s);
+    s->has_started = true;
     s->version++;
 }
 
@@ -360,6 +407,7 @@ static void evict_lost(struct sched *s, uint64_t node, nsec now)
 
 int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now)
 {
+    sched_reserve_forget(s);
     int error = place_node_put(s->place, spec);
     if (error)
         return error;
@@ -370,13 +418,14 @@ int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now
 
 void sched_node_remove(struct sched *s, uint64_t node, nsec now)
 {
+    sched_reserve_forget(s);
     place_node_remove(s->place, node);
     evict_lost(s, node, now);
 }
 
 /* ---- decisions ---- */
 
-static bool queue_is_open(const struct quota *q, int queue)
+bool sched_queue_is_open(const struct quota *q, int queue)
 {
     return queue < q->count && q->nodes[queue].used && !q->nodes[queue].draining &&
            q->nodes[queue].children == 0;
@@ -396,7 +445,7 @@ static void try_none(struct sched *s, int queue)
 static struct sched_workload *head_of(struct sched *s, int queue)
 {
     struct list **cursor = &s->cursor[queue];
-    if (*cursor != &s->waiting[queue] && !queue_is_open(s->quota, queue))
+    if (*cursor != &s->waiting[queue] && !sched_queue_is_open(s->quota, queue))
         try_none(s, queue);
     while (*cursor != &s->waiting[queue] && in_queue(*cursor)->tried == s->version)
         *cursor = (*cursor)->next;
@@ -406,7 +455,7 @@ static struct sched_workload *head_of(struct sched *s, int queue)
 static bool ask_alike(const struct sched_spec *a, const struct sched_spec *b)
 {
     return a->priority == b->priority && a->inference == b->inference &&
-           a->members_min == b->members_min &&
+           a->expected == b->expected && a->members_min == b->members_min &&
            memcmp(&a->request, &b->request, sizeof(a->request)) == 0 &&
            memcmp(&a->amount, &b->amount, sizeof(a->amount)) == 0;
 }
@@ -415,7 +464,7 @@ static bool ask_alike(const struct sched_spec *a, const struct sched_spec *b)
 static bool fails_likewise(struct sched *s, struct sched_workload *w)
 {
     struct list *previous = w->in_queue.previous;
-    if (previous == &s->waiting[w->spec.queue])
+    if (previous == &s->waiting[w->spec.queue] || w->reserved)
         return false;
     const struct sched_workload *p = in_queue(previous);
     if (p->tried != s->version || !ask_alike(&p->spec, &w->spec))
@@ -488,6 +537,7 @@ bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
     if (take_decided(s, ret_decision))
         return true;
     wake(s, now);
+    sched_reserve_refresh(s, now);
     struct sched_workload *w = end_hold(s, now);
     if (w) {
         *ret_decision = (struct sched_decision){SCHED_START, w};
@@ -503,7 +553,9 @@ bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
         }
         if (sched_preempt(s, w, now))
             return take_decided(s, ret_decision);
+        sched_reserve(s, w, now);
     }
+    s->reservation.firm = true;
     return false;
 }
 
