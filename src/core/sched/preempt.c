@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "core/sched/explain.h"
 #include "core/sched/sched_internal.h"
 
 struct claim {
@@ -52,17 +53,29 @@ static void label(struct claim *c)
         c->borrows = !use_nominal(s, own->queue, &c->amount);
 }
 
-static bool may_evict(const struct claim *c, const struct sched_workload *v)
+static enum sched_spared why_spared(const struct claim *c, const struct sched_workload *v)
 {
     const struct sched_spec *own = &c->of->spec, *its = &v->spec;
-    bool lower = its->priority < own->priority;
-    if (!its->preemptible || (its->inference && !own->inference))
-        return false;
+    bool lower = its->priority < own->priority, same = own->queue == its->queue;
+    if (!its->preemptible)
+        return SCHED_SPARED_NOT_PREEMPTIBLE;
+    if (its->inference && !own->inference)
+        return SCHED_SPARED_INFERENCE;
     if (!sched_reserve_yields(c->s, c->of) && sched_reserve_meets(c->s, v))
-        return false;
-    if (own->queue == its->queue)
-        return lower && (v->borrows || !c->borrows);
-    return !c->borrows && (lower || v->borrows);
+        return SCHED_SPARED_RESERVED;
+    if (same && !lower)
+        return SCHED_SPARED_PRIORITY;
+    bool may = same ? v->borrows || !c->borrows : !c->borrows && (lower || v->borrows);
+    return may ? SCHED_MAY_EVICT : SCHED_SPARED_QUOTA;
+}
+
+void sched_explain_spared(struct sched *s, const struct sched_workload *w, nsec now,
+                          unsigned counts[SCHED_SPARED])
+{
+    struct claim c = {.s = s, .of = w, .now = now};
+    c.amount = sched_amount(&w->spec, w->spec.members_min);
+    label(&c);
+    list_each(v, &s->running, struct sched_workload, in_running) counts[why_spared(&c, v)]++;
 }
 
 static double work_lost(const struct sched_workload *v, nsec now)
@@ -93,7 +106,7 @@ static void collect(struct claim *c)
     s->candidates.before = is_cheaper;
     list_each(v, &s->running, struct sched_workload, in_running)
     {
-        if (!may_evict(c, v))
+        if (why_spared(c, v) != SCHED_MAY_EVICT)
             continue;
         v->lost = work_lost(v, c->now);
         heap_insert(&s->candidates, &v->by_cost);

@@ -10,11 +10,14 @@
  * - who has the reservation fits when those that are expected to end by then have ended; others of its
  *   priority and lower take none of its room or quota, unless they will have ended
  * - left to itself, it comes to rest: nobody is evicted in circles
+ * - what is said to be the reason why one is pending is true: with what is said to be missing it would fit,
+ *   with all but one of it not; and there always is one
  * - a state made anew from what outlives a restart decides the same
  * - sched_check, place_check and quota_check after every step
  */
 #include "core/place/policy.h"
 #include "core/quota/quota_internal.h"
+#include "core/sched/explain.h"
 #include "core/sched/sched_internal.h"
 #include "test.h"
 
@@ -479,6 +482,175 @@ static void check_nobody_could(struct world *w)
     }
 }
 
+/* ---- reasons ---- */
+
+static void check_quota_reasons(struct world *w, const struct sched_workload *p,
+                                const struct quota_verdict *v)
+{
+    for (int but = -1; but < v->obstacle_count; but++) { /* -1: all of them are cured */
+        w->other->quota = w->c->quota;
+        struct quota *q = &w->other->quota;
+        struct quota_amount amount = amount_of(p, p->spec.members_min);
+        struct quota_verdict after;
+        for (int i = 0; i < v->obstacle_count; i++) {
+            const struct quota_obstacle *o = &v->obstacles[i];
+            struct quota_spec spec = q->nodes[o->node].spec;
+            bool is_root = q->nodes[o->node].parent == QUOTA_NONE;
+            int64_t *limit =
+                is_root ? &spec.nominal.of[o->resource] : &spec.borrowing.of[o->resource];
+            *limit += o->missing - (i == but);
+            HOLDS(quota_change(q, o->node, &spec) == 0);
+        }
+        quota_fits(q, p->spec.queue, &amount, &after);
+        HOLDS((after.answer == QUOTA_SHORT) == (but >= 0));
+    }
+}
+
+static void add_gpus(struct place_node *n, struct place_gpu_spec like, int count)
+{
+    like.faulty = false;
+    for (; count > 0; count--) {
+        n->spec.gpus[n->spec.gpu_count] = like;
+        n->gpus[n->spec.gpu_count++] = (struct place_gpu){.spec = like};
+    }
+}
+
+static void cure_gpus(struct place_node *n, const struct sched_workload *p, unsigned reason,
+                      const struct place_lack *lack)
+{
+    const struct place_request *r = &p->spec.request;
+    struct place_gpu_spec like = {.memory =
+                                      81920}; /* of a model that all accept, or the first that is */
+    if (r->models)
+        like.model = (uint8_t)__builtin_ctzll(r->models);
+    like.mig = r->mig ? mig_geometry_find(STR("H100-80G")) : NULL;
+    int idle[2] = {0};
+    for (int i = 0; i < n->spec.gpu_count; i++)
+        idle[n->spec.gpus[i].model] +=
+            !n->spec.gpus[i].faulty && !n->spec.gpus[i].mig && n->gpus[i].leases == 0;
+    if (reason == PLACE_GPUS && (!r->models || r->models == 3))
+        like.model = idle[1] > idle[0];
+    add_gpus(n, like, reason == PLACE_GPUS ? lack->gpus : MAX(r->gpus, 1));
+}
+
+static void cure(struct place_node *n, const struct sched_workload *p, unsigned reason,
+                 const struct place_lack *lack)
+{
+    if (reason == PLACE_CLOSED)
+        n->spec.closed = false;
+    else if (reason == PLACE_CPU)
+        n->spec.cpu += lack->cpu;
+    else if (reason == PLACE_MEMORY)
+        n->spec.memory += lack->memory;
+    else if (reason == PLACE_SPOT)
+        n->spec.spot = false;
+    else if (reason == PLACE_LABELS)
+        n->spec.labels = p->spec.request.labels;
+    else if (reason == PLACE_TAINTS)
+        n->spec.taints = p->spec.request.tolerations;
+    else
+        cure_gpus(n, p, reason, lack);
+}
+
+static void check_lack(struct world *w, const struct sched_workload *p,
+                       const struct sched_class *class)
+{
+    const struct place *place = &w->c->place;
+    for (unsigned but = 0; but <= class->lack.reasons; but = but ? but << 1 : 1) {
+        struct place_node n = *place_node_find(place, class->best);
+        if (but & ~class->lack.reasons)
+            continue;
+        for (unsigned reason = 1; reason < 1 << PLACE_REASONS; reason <<= 1)
+            if (reason & class->lack.reasons & ~but)
+                cure(&n, p, reason, &class->lack);
+        HOLDS(place_members(place, &n, &p->spec.request, 1, NULL) == !but);
+    }
+    if (class->lack.reasons & PLACE_GPUS) {
+        struct place_node n = *place_node_find(place, class->best);
+        struct place_lack less = class->lack;
+        less.gpus--;
+        for (unsigned reason = 1; reason < 1 << PLACE_REASONS; reason <<= 1)
+            if (reason & less.reasons)
+                cure(&n, p, reason, &less);
+        HOLDS(place_members(place, &n, &p->spec.request, 1, NULL) == 0);
+    }
+}
+
+static void check_leavers(struct world *w, struct sched_workload *p,
+                          const struct sched_class *class, unsigned now)
+{
+    struct sched_workload *gone[SCHED_LEAVERS_MAX];
+    unsigned ghosts = HELD | (may_use_reserved(w, p) ? 0 : RESERVED);
+    int count = 0;
+    for (unsigned i = 0; i < class->leaver_count; i++) {
+        struct sched_workload *v = user_of(w->c, class->leavers[i] << SCHED_MEMBER_BITS);
+        HOLDS(v && v != p);
+        if (v->state == SCHED_HELD)
+            ghosts &= ~(unsigned)HELD;
+        else if (v->reserved)
+            ghosts &= ~(unsigned)RESERVED;
+        gone[count++] = v;
+    }
+    struct place_node empty = {.spec = place_node_find(&w->c->place, class->best)->spec};
+    for (int i = 0; i < empty.spec.gpu_count; i++)
+        empty.gpus[i].spec = empty.spec.gpus[i];
+    HOLDS((count > 0) == (place_members(&w->c->place, &empty, &p->spec.request, 1, NULL) == 1));
+    if (count)
+        HOLDS(room_for(w, p, now + 1, gone, count, ghosts) == now + 1);
+}
+
+static void check_spared(struct world *w, struct sched_workload *p,
+                         const struct sched_explanation *e)
+{
+    unsigned sum = 0, running = 0, may = 0;
+    for (int i = 0; i < SCHED_SPARED; i++)
+        sum += e->spared[i];
+    for (int i = 0; i < WORKLOADS; i++) {
+        running += w->c->workloads[i].state == SCHED_RUNNING;
+        may += may_evict(w, p, &w->c->workloads[i]);
+    }
+    HOLDS(sum == running && e->spared[SCHED_MAY_EVICT] == may);
+}
+
+static void check_explanation(struct world *w, struct sched_workload *p)
+{
+    struct sched_explanation *e = malloc(sizeof(*e));
+    unsigned n = p->spec.members_min;
+    sched_explain(&w->c->sched, p, w->now, e);
+    bool quota = e->quota.answer == QUOTA_SHORT, room = e->members_now < n;
+    HOLDS(e->closed == !quota_is_queue(&w->c->quota, p->spec.queue));
+    HOLDS(e->closed || e->sleeps_until || quota || room || e->kept_for);
+    if (!e->closed) {
+        HOLDS(e->members_now ==
+              room_for(w, p, n, NULL, 0, HELD | (may_use_reserved(w, p) ? 0 : RESERVED)));
+        HOLDS(quota == !has_quota(w, p, n, NULL, 0));
+        check_quota_reasons(w, p, &e->quota);
+        check_spared(w, p, e);
+    }
+    bool admitted = may_use_reserved(w, p);
+    if (admitted)
+        sched_reserve_suspend(&w->c->sched);
+    for (unsigned i = 0; i < e->class_count; i++)
+        if (e->classes[i].best)
+            check_lack(w, p, &e->classes[i]);
+    if (admitted)
+        sched_reserve_resume(&w->c->sched, w->c->sched.reservation.of, w->now);
+    for (unsigned i = 0; i < e->class_count; i++) {
+        if (room && e->classes[i].best)
+            check_leavers(w, p, &e->classes[i], e->members_now);
+    }
+    HOLDS(!e->kept_for || quota || waits_for_quota_of_others(w, p) ||
+          (room_for(w, p, n, NULL, 0, HELD) == n));
+    free(e);
+}
+
+static void check_explanations(struct world *w)
+{
+    for (int i = 0; i < WORKLOADS; i++)
+        if (w->c->workloads[i].state == SCHED_PENDING)
+            check_explanation(w, &w->c->workloads[i]);
+}
+
 static int drain(struct world *w)
 {
     int decisions = 0;
@@ -491,6 +663,7 @@ static void settle(struct world *w)
 {
     drain(w);
     check_nobody_could(w);
+    check_explanations(w);
 }
 
 /* ---- events ---- */
@@ -510,7 +683,12 @@ static void random_request(struct world *w, struct sched_spec *spec)
 {
     struct place_request *r = &spec->request;
     static const char *profiles[] = {"1g.10gb", "2g.20gb", "3g.40gb"};
-    *r = (struct place_request){.cpu = 1000 * (int64_t)below(w, 3), .spot = 1};
+    *r = (struct place_request){.cpu = 1000 * (int64_t)below(w, 3), .spot = chance(w, 80)};
+    r->memory = chance(w, 20) ? (int64_t)below(w, 600) : 0;
+    if (chance(w, 10))
+        place_set_add(&r->labels, 7);
+    if (chance(w, 70))
+        place_set_add(&r->tolerations, 9);
     r->models = chance(w, 20) ? 1 + below(w, 2) : 0;
     uint64_t kind = below(w, 10);
     if (kind < 6)
@@ -588,6 +766,12 @@ static void change_node(struct world *w)
         }
     }
     n->closed = chance(w, 10);
+    n->spot = chance(w, 10);
+    n->labels = n->taints = (struct place_set){0};
+    if (chance(w, 60))
+        place_set_add(&n->labels, 7);
+    if (chance(w, 20))
+        place_set_add(&n->taints, 9);
     for (int i = 0; i < n->gpu_count; i++)
         n->gpus[i].faulty = chance(w, 10);
     if (sched_node_put(&w->c->sched, n, w->now)) /* full of what is removed and not yet empty */
