@@ -119,13 +119,14 @@ const char *sched_check(const struct sched *s)
         broken = check_state(s, container_of(node, struct sched_workload, by_id), &sums);
     for (int queue = 0; !broken && queue < QUOTA_NODES_MAX; queue++) {
         broken = check_queue(s, queue, &sums);
+        sums.running -= length(&s->running[queue]);
         if (!broken && queue < s->quota->count)
             broken = check_quota(s, queue);
     }
     if (!broken)
         broken = check_leases(s, &sums);
-    if (!broken && (sums.awake || sums.asleep != s->sleeping.count || s->candidates.count ||
-                    sums.running != length(&s->running) || sums.decided != length(&s->decided) ||
+    if (!broken && (sums.awake || sums.running || sums.asleep != s->sleeping.count ||
+                    s->candidates.count || sums.decided != length(&s->decided) ||
                     sums.held != (s->held != NULL) || sums.victims != s->victims))
         broken = "lists are not those of the workloads";
     return broken ? broken : place_check(s->place);

@@ -105,6 +105,7 @@ static void pend(struct sched *s, struct sched_workload *w, nsec now)
 
 static void forget_running(struct sched *s, struct sched_workload *w)
 {
+    s->labelled[w->spec.queue] = false;
     list_remove(&w->in_running);
     list_remove(&w->in_decided);
     if (heap_has(&w->ending))
@@ -145,8 +146,10 @@ static bool runs_before(const struct sched_workload *a, const struct sched_workl
 
 void sched_list_running(struct sched *s, struct sched_workload *w)
 {
-    struct list *after = s->running.previous;
-    while (after != &s->running &&
+    struct list *running = &s->running[w->spec.queue], *after = running->previous;
+    s->labelled[w->spec.queue] = false;
+    s->queue_count = MAX(s->queue_count, w->spec.queue + 1);
+    while (after != running &&
            runs_before(w, container_of(after, struct sched_workload, in_running)))
         after = after->previous;
     list_insert_before(after->next, &w->in_running);
@@ -205,6 +208,7 @@ void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why
     w->evicted_for = evicted_for;
     w->evictions++;
     sched_list_ending(s, w);
+    s->labelled[w->spec.queue] = false;
     list_remove(&w->in_running);
     list_append(&s->decided, &w->in_decided);
     s->version++;
@@ -286,9 +290,9 @@ void sched_init(struct sched *s, const struct sched_options *options, struct pla
     s->ghosts.first = SCHED_GHOST;
     s->reservation.ghosts.first = SCHED_GHOST_RESERVED;
     map_init(&s->by_id);
-    list_init(&s->running);
     list_init(&s->decided);
     for (int q = 0; q < QUOTA_NODES_MAX; q++) {
+        list_init(&s->running[q]);
         list_init(&s->waiting[q]);
         s->cursor[q] = &s->waiting[q];
     }
@@ -376,6 +380,7 @@ void sched_checkpoint(struct sched_workload *w, nsec now)
 void sched_changed(struct sched *s)
 {
     sched_reserve_forget(s);
+    memset(s->labelled, 0, sizeof(s->labelled));
     s->has_started = true;
     s->version++;
 }

@@ -106,17 +106,17 @@ struct sched_workload {
     /* The scheduler's business; may be read. */
     enum sched_why why;
     uint64_t tried; /* at which version of the state */
-    bool borrows;   /* as a candidate: more than its queue has of its own, after those before it */
-    double lost;    /* likewise: thousandths of GPUs x seconds */
-    size_t saved;   /* likewise: where its leases are */
-    nsec ends;      /* RUNNING, EVICTING: when it is expected to */
+    bool
+        borrows; /* RUNNING, if its queue is labelled: more than its queue has of its own, after those before it */
+    double lost;                /* likewise: thousandths of GPUs x seconds */
+    nsec ends;                  /* RUNNING, EVICTING: when it is expected to */
     nsec no_reservation_until;  /* there was none to be had, */
     uint64_t reservation_tried; /* at which of its epochs */
     struct heap_node ending;    /* RUNNING or EVICTING */
     struct heap_node by_cost;
     struct heap_node sleeping;
     struct list in_queue;   /* PENDING and awake */
-    struct list in_running; /* RUNNING: by priority, then start */
+    struct list in_running; /* RUNNING: of its queue, by priority, then start */
     struct list in_decided; /* RUNNING or EVICTING, decision not yet taken */
     struct map_node by_id;
 };
@@ -160,24 +160,26 @@ struct sched {
     struct arena memory;
     struct map by_id;
     uint64_t version;                     /* of what who waits goes by */
-    int queue_count;                      /* queues that anybody has waited in lie below this */
+    int queue_count;                      /* queues that anybody has been in lie below this */
     struct list waiting[QUOTA_NODES_MAX]; /* PENDING and awake, in order */
     struct list *cursor[QUOTA_NODES_MAX]; /* before it all were tried at this version */
     bool has_started;                     /* anybody, or more has changed, since all were tried */
     uint64_t cursors_at;                  /* at which version */
     struct heap sleeping;                 /* PENDING and asleep */
-    struct list running;                  /* by priority, then start, then id */
-    struct list decided;                  /* decisions to be taken */
-    struct sched_workload *held;          /* at most one; NULL: none */
-    unsigned victims;                     /* of the held one: still there */
-    struct sched_ghosts ghosts;           /* of the held one */
+    struct list running[QUOTA_NODES_MAX]; /* by queue: by priority, then start, then id */
+    /* Of who runs in a queue: whose `borrows` is as it is without a claimant, and how many borrow. */
+    bool labelled[QUOTA_NODES_MAX];
+    unsigned borrowers[QUOTA_NODES_MAX];
+    struct list decided;         /* decisions to be taken */
+    struct sched_workload *held; /* at most one; NULL: none */
+    unsigned victims;            /* of the held one: still there */
+    struct sched_ghosts ghosts;  /* of the held one */
     struct sched_reservation reservation;
-    struct heap ending;                        /* RUNNING or EVICTING: who ends first */
-    struct heap candidates;                    /* to be victims, while they are chosen */
-    struct sched_workload **chosen;            /* own (memory), likewise */
-    struct quota_holding *gone;                /* own (memory), likewise: what the chosen hold */
-    struct quota_amount used[QUOTA_NODES_MAX]; /* likewise: of what a queue has of its own */
-    struct place_lease *saved;                 /* own (memory), likewise: their leases */
+    struct heap ending;             /* RUNNING or EVICTING: who ends first */
+    struct heap candidates;         /* to be victims, while they are chosen */
+    struct sched_workload **chosen; /* own (memory), likewise */
+    struct quota_holding *gone;     /* own (memory), likewise: what the chosen hold */
+    struct place_lease *saved;      /* own (memory), likewise: their leases */
     size_t saved_count;
     struct place_lease wanted[SCHED_MEMBERS_MAX]; /* likewise: where the gang would be */
 };
