@@ -115,6 +115,23 @@ void quota_fits_without(const struct quota *q, int queue, const struct quota_amo
     verdict_end(ret_verdict);
 }
 
+static void usage_change(struct quota *q, const struct quota_holding *h, int sign)
+{
+    CHECK(quota_has(q, h->queue));
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        quota_usage_add(q, r, h->queue, sign * h->amount.of[r], q->usage[r]);
+}
+
+void quota_set_aside(struct quota *q, const struct quota_holding *holding)
+{
+    usage_change(q, holding, -1);
+}
+
+void quota_put_back(struct quota *q, const struct quota_holding *holding)
+{
+    usage_change(q, holding, 1);
+}
+
 /* ---- lenders ---- */
 
 struct parts {

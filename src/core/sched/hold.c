@@ -137,7 +137,7 @@ static struct sched_workload *release_hold(struct sched *s)
     sched_ghosts_release(s, &s->ghosts);
     s->held = NULL;
     s->reservation.incomplete = true;
-    s->version++;
+    sched_all_changed(s);
     return held;
 }
 

@@ -3,6 +3,8 @@
  * Who has to go: candidates are taken out of their nodes one by one, the cheapest first, until the gang fits;
  * then those that turn out not to be needed are put back. Nothing is decided before it is known to be enough.
  */
+#include <string.h>
+
 #include "core/place/trial.h"
 #include "core/sched/explain.h"
 #include "core/sched/sched_internal.h"
@@ -136,6 +138,37 @@ static bool may_hold_candidates(const struct claim *c, int queue)
                c->of->spec.priority;
 }
 
+/* Its equals in the queue go first. */
+static bool would_borrow(struct sched *s, const struct sched_workload *w)
+{
+    struct claim c = {.s = s, .of = w, .amount = sched_amount(&w->spec, w->spec.members_min)};
+    struct quota_amount used = {0};
+    list_each(v, &s->running[w->spec.queue], struct sched_workload, in_running)
+    {
+        struct quota_amount amount = sched_amount(&v->spec, v->members);
+        if (v->spec.priority < w->spec.priority)
+            break;
+        use_nominal(s, w->spec.queue, &amount, &used);
+    }
+    return !use_nominal(s, w->spec.queue, &c.amount, &used);
+}
+
+bool sched_has_candidates(struct sched *s, struct sched_workload *w)
+{
+    int own = w->spec.queue;
+    if (w->would_borrow_at != s->changes[own]) {
+        w->would_borrow = would_borrow(s, w);
+        w->would_borrow_at = s->changes[own];
+    }
+    struct claim c = {.s = s, .of = w, .borrows = w->would_borrow};
+    if (!c.borrows)
+        label_others(&c);
+    for (int queue = 0; queue < s->queue_count; queue++)
+        if (may_hold_candidates(&c, queue))
+            return true;
+    return false;
+}
+
 static void collect(struct claim *c)
 {
     struct sched *s = c->s;
@@ -173,46 +206,36 @@ static void move_out(struct claim *c, const struct sched_workload *v, bool out)
     }
 }
 
-static void choose(struct claim *c, struct sched_workload *v)
+/* Likewise its quota. Of one that holds nothing the queue may be gone. */
+static void set_aside(struct claim *c, const struct sched_workload *v, bool aside)
 {
-    struct sched *s = c->s;
-    struct quota_amount amount = sched_amount(&v->spec, v->members);
-    int queue = sched_is_nothing(&amount) ? c->of->spec.queue : v->spec.queue;
-    s->chosen[c->count] = v;
-    s->gone[c->count++] = (struct quota_holding){queue, amount};
+    struct quota_holding h = {v->spec.queue, sched_amount(&v->spec, v->members)};
+    if (sched_is_nothing(&h.amount))
+        return;
+    if (aside)
+        quota_set_aside(c->s->quota, &h);
+    else
+        quota_put_back(c->s->quota, &h);
+}
+
+static void take_out(struct claim *c, const struct sched_workload *v)
+{
+    set_aside(c, v, true);
     move_out(c, v, true);
 }
 
-/* The i-th stays, if it is not needed. */
-static void unchoose(struct claim *c, size_t i)
+static void put_back(struct claim *c, const struct sched_workload *v)
 {
-    for (c->count--; i < c->count; i++) {
-        c->s->chosen[i] = c->s->chosen[i + 1];
-        c->s->gone[i] = c->s->gone[i + 1];
-    }
+    set_aside(c, v, false);
+    move_out(c, v, false);
 }
 
-static bool has_room(const struct claim *c)
-{
-    return c->fits >= c->of->spec.members_min;
-}
-
-/* Without the i-th of the chosen. */
-static bool has_quota_but(const struct claim *c, size_t i)
-{
-    struct sched *s = c->s;
-    struct quota_verdict v;
-    struct quota_holding last = s->gone[c->count - 1], but = s->gone[i];
-    s->gone[i] = last;
-    quota_fits_without(s->quota, c->of->spec.queue, &c->amount, s->gone, c->count - 1, &v);
-    s->gone[i] = but;
-    return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
-}
-
-static bool has_quota(const struct claim *c)
+static bool is_enough(const struct claim *c)
 {
     struct quota_verdict v;
-    quota_fits_without(c->s->quota, c->of->spec.queue, &c->amount, c->s->gone, c->count, &v);
+    if (c->fits < c->of->spec.members_min)
+        return false;
+    quota_fits(c->s->quota, c->of->spec.queue, &c->amount, &v);
     return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
 }
 
@@ -239,8 +262,9 @@ static bool choose_enough(struct claim *c)
         c->fits = count_now(c);
     for (struct heap_node *top; !enough && (top = heap_top(candidates));) {
         heap_remove(candidates, top);
-        choose(c, container_of(top, struct sched_workload, by_cost));
-        enough = has_room(c) && has_quota(c);
+        c->s->chosen[c->count] = container_of(top, struct sched_workload, by_cost);
+        take_out(c, c->s->chosen[c->count++]);
+        enough = is_enough(c);
     }
     for (size_t i = 0; i < candidates->count; i++)
         candidates->nodes[i]->place = 0;
@@ -248,34 +272,27 @@ static bool choose_enough(struct claim *c)
     return enough;
 }
 
-/* Until with any one more put back it would not fit. */
+/* With any one more put back it would not fit: who is needed now is needed with fewer, too. */
 static void keep_needed(struct claim *c)
 {
-    bool again = true;
-    while (again) {
-        again = false;
-        for (size_t i = c->count; i-- > 0;) {
-            struct sched_workload *v = c->s->chosen[i];
-            move_out(c, v, false);
-            if (has_room(c) && has_quota_but(c, i)) {
-                unchoose(c, i);
-                again = true;
-            } else {
-                move_out(c, v, true);
-            }
-        }
+    struct sched_workload **chosen = c->s->chosen;
+    size_t kept = c->count;
+    for (size_t i = c->count; i-- > 0;) {
+        struct sched_workload *v = chosen[i];
+        put_back(c, v);
+        if (is_enough(c))
+            continue;
+        take_out(c, v);
+        chosen[--kept] = v;
     }
+    memmove(chosen, chosen + kept, (c->count - kept) * sizeof(struct sched_workload *));
+    c->count -= kept;
 }
 
 static void put_all_back(struct claim *c)
 {
-    struct place *p = c->s->place;
     for (size_t i = c->count; i-- > 0;)
-        for (unsigned k = 0; k < c->s->chosen[i]->members; k++) {
-            uint64_t owner = sched_owner(c->s->chosen[i]->spec.id, k);
-            const struct place_lease *l = place_lease_find(p, owner);
-            place_node_take(&p->nodes[place_lease_slot(l)], l);
-        }
+        put_back(c, c->s->chosen[i]);
 }
 
 /* `wanted`: where it would be without the chosen. */
@@ -338,6 +355,8 @@ bool sched_preempt(struct sched *s, struct sched_workload *w, nsec now)
     if (s->held || (w->why != SCHED_WHY_QUOTA && w->why != SCHED_WHY_ROOM))
         return false;
     bool yields = sched_reserve_yields(s, w);
+    if (!sched_has_candidates(s, w))
+        return false;
     c.amount = sched_amount(&w->spec, w->spec.members_min);
     if (yields)
         sched_reserve_suspend(s);

@@ -220,7 +220,7 @@ void sched_reserve_drop(struct sched *s)
     r->of->reserved = false;
     r->of = NULL;
     r->stale = false;
-    s->version++;
+    sched_all_changed(s);
 }
 
 void sched_reserve_forget(struct sched *s)
@@ -238,7 +238,7 @@ void sched_reserve_refresh(struct sched *s, nsec now)
     struct sched_reservation *r = &s->reservation;
     if (r->again && now >= r->again) {
         r->again = 0;
-        s->version++;
+        sched_all_changed(s);
     }
     if (!r->of)
         return;
@@ -247,6 +247,7 @@ void sched_reserve_refresh(struct sched *s, nsec now)
     } else if (r->stale) {
         r->stale = false;
         sched_ghosts_release(s, &r->ghosts);
+        sched_all_changed(s);
         if (work_out(s, r->of, now))
             fill(s, now);
         else

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/place/trial.h"
 #include "core/sched/sched_internal.h"
 
 /* ---- states ---- */
@@ -56,6 +57,57 @@ static bool goes_before(const struct sched_spec *a, const struct sched_spec *b)
     return a->created != b->created ? a->created < b->created : a->id < b->id;
 }
 
+/* ---- what has changed ---- */
+
+void sched_all_changed(struct sched *s)
+{
+    s->all_at = ++s->version;
+    s->freed_count = 0;
+}
+
+static void quota_changed(struct sched *s)
+{
+    s->quota_at = ++s->version;
+}
+
+/* At the version that comes next. */
+static void room_changes(struct sched *s, const struct sched_workload *w)
+{
+    for (unsigned k = 0; k < w->members; k++) {
+        if (s->freed_count == SCHED_FREED_MAX) {
+            s->all_at = s->version + 1;
+            s->freed_count = 0;
+        }
+        const struct place_lease *l = place_lease_find(s->place, sched_owner(w->spec.id, k));
+        s->freed[s->freed_count++] = (struct sched_freed){s->version + 1, place_lease_slot(l)};
+    }
+}
+
+static void running_changes(struct sched *s, int queue)
+{
+    s->changes[queue]++;
+    s->labelled[queue] = false;
+}
+
+static bool room_has_come(const struct sched *s, const struct sched_workload *w)
+{
+    for (unsigned i = s->freed_count; i-- > 0 && s->freed[i].version > w->tried;)
+        if (s->freed[i].slot < s->place->node_count &&
+            place_fits_now(s->place, s->freed[i].slot, &w->spec.request))
+            return true;
+    return false;
+}
+
+/* Since it was tried: may it start now, or evict somebody? */
+static bool is_worth_trying(struct sched *s, const struct sched_workload *w, nsec now)
+{
+    if (w->tried <= s->all_at || (w->why != SCHED_WHY_ROOM && w->why != SCHED_WHY_QUOTA) ||
+        sched_reserve_admits(s, w, now))
+        return true;
+    bool has_come = w->why == SCHED_WHY_ROOM ? room_has_come(s, w) : s->quota_at > w->tried;
+    return has_come || (!s->held && sched_has_candidates(s, (struct sched_workload *)w));
+}
+
 /* Most come last: looked for from the end. */
 static void enqueue(struct sched *s, struct sched_workload *w)
 {
@@ -105,7 +157,7 @@ static void pend(struct sched *s, struct sched_workload *w, nsec now)
 
 static void forget_running(struct sched *s, struct sched_workload *w)
 {
-    s->labelled[w->spec.queue] = false;
+    running_changes(s, w->spec.queue);
     list_remove(&w->in_running);
     list_remove(&w->in_decided);
     if (heap_has(&w->ending))
@@ -144,15 +196,24 @@ static bool runs_before(const struct sched_workload *a, const struct sched_workl
     return a->started != b->started ? a->started < b->started : a->spec.id < b->spec.id;
 }
 
+static bool link_runs_before(const struct sched_workload *w, struct list *link)
+{
+    return runs_before(w, container_of(link, struct sched_workload, in_running));
+}
+
+/* Looked for from both ends: few have a high priority. */
 void sched_list_running(struct sched *s, struct sched_workload *w)
 {
-    struct list *running = &s->running[w->spec.queue], *after = running->previous;
-    s->labelled[w->spec.queue] = false;
+    struct list *running = &s->running[w->spec.queue], *before = running->next,
+                *after = running->previous;
+    running_changes(s, w->spec.queue);
     s->queue_count = MAX(s->queue_count, w->spec.queue + 1);
-    while (after != running &&
-           runs_before(w, container_of(after, struct sched_workload, in_running)))
+    while (after != running && link_runs_before(w, after) && !link_runs_before(w, before)) {
         after = after->previous;
-    list_insert_before(after->next, &w->in_running);
+        before = before->next;
+    }
+    bool from_start = after != running && link_runs_before(w, after);
+    list_insert_before(from_start ? before : after->next, &w->in_running);
 }
 
 static bool ends_before(const struct heap_node *a, const struct heap_node *b)
@@ -208,10 +269,10 @@ void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why
     w->evicted_for = evicted_for;
     w->evictions++;
     sched_list_ending(s, w);
-    s->labelled[w->spec.queue] = false;
+    running_changes(s, w->spec.queue);
     list_remove(&w->in_running);
     list_append(&s->decided, &w->in_decided);
-    s->version++;
+    quota_changed(s);
 }
 
 /* Of one that is RUNNING or EVICTING and is no more. */
@@ -219,12 +280,13 @@ static void take_all(struct sched *s, struct sched_workload *w, nsec now)
 {
     if (w->state == SCHED_RUNNING)
         sched_give_quota_back(s, w, now);
+    room_changes(s, w);
     if (sched_hold_has_victim(s, w))
         sched_hold_take_over(s, w);
     else
         sched_unplace(s, w, w->members);
     s->reservation.incomplete = true;
-    s->version++;
+    quota_changed(s);
 }
 
 static void leave(struct sched *s, struct sched_workload *w)
@@ -274,12 +336,10 @@ void sched_init(struct sched *s, const struct sched_options *options, struct pla
     s->options = *options;
     s->place = place;
     s->quota = quota;
-    s->version = 1;
+    s->version = s->all_at = 1;
     s->has_started = true;
-    arena_init(&s->memory,
-               n * (4 * sizeof(void *) + sizeof(*s->gone)) + leases * sizeof(*s->saved) + 1024);
+    arena_init(&s->memory, n * 4 * sizeof(void *) + leases * sizeof(*s->saved) + 1024);
     s->chosen = must(arena_array(&s->memory, n, sizeof(struct sched_workload *)));
-    s->gone = must(arena_array(&s->memory, n, sizeof(*s->gone)));
     s->saved = must(arena_array(&s->memory, leases, sizeof(*s->saved)));
     heap_init_fixed(&s->sleeping, wakes_before,
                     must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
@@ -293,6 +353,7 @@ void sched_init(struct sched *s, const struct sched_options *options, struct pla
     list_init(&s->decided);
     for (int q = 0; q < QUOTA_NODES_MAX; q++) {
         list_init(&s->running[q]);
+        s->changes[q] = 1;
         list_init(&s->waiting[q]);
         s->cursor[q] = &s->waiting[q];
     }
@@ -324,7 +385,7 @@ int sched_enter(struct sched *s, struct sched_workload *w)
     if (s->by_id.count == s->options.workloads_max)
         return ERR_FULL;
     w->tried = 0;
-    w->reservation_tried = 0;
+    w->reservation_tried = w->would_borrow_at = 0;
     w->by_cost = w->sleeping = w->ending = (struct heap_node){0};
     list_init(&w->in_queue);
     list_init(&w->in_running);
@@ -380,9 +441,10 @@ void sched_checkpoint(struct sched_workload *w, nsec now)
 void sched_changed(struct sched *s)
 {
     sched_reserve_forget(s);
-    memset(s->labelled, 0, sizeof(s->labelled));
+    for (int queue = 0; queue < s->queue_count; queue++)
+        running_changes(s, queue);
     s->has_started = true;
-    s->version++;
+    sched_all_changed(s);
 }
 
 static bool lost_room(const struct place_node *n, const struct place_lease *l)
@@ -417,7 +479,7 @@ int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now
     if (error)
         return error;
     evict_lost(s, spec->id, now);
-    s->version++;
+    sched_all_changed(s);
     return 0;
 }
 
@@ -447,13 +509,18 @@ static void try_none(struct sched *s, int queue)
 }
 
 /* The first of the queue that was not tried at this version; NULL: none. */
-static struct sched_workload *head_of(struct sched *s, int queue)
+static struct sched_workload *head_of(struct sched *s, int queue, nsec now)
 {
     struct list **cursor = &s->cursor[queue];
     if (*cursor != &s->waiting[queue] && !sched_queue_is_open(s->quota, queue))
         try_none(s, queue);
-    while (*cursor != &s->waiting[queue] && in_queue(*cursor)->tried == s->version)
+    while (*cursor != &s->waiting[queue]) {
+        struct sched_workload *w = in_queue(*cursor);
+        if (w->tried != s->version && is_worth_trying(s, w, now))
+            break;
+        w->tried = s->version;
         *cursor = (*cursor)->next;
+    }
     return *cursor == &s->waiting[queue] ? NULL : in_queue(*cursor);
 }
 
@@ -484,7 +551,7 @@ static struct sched_workload *whose_turn(struct sched *s, nsec now)
     struct sched_workload *of[QUOTA_NODES_MAX];
     int count = 0;
     for (int queue = 0; queue < s->queue_count; queue++) {
-        struct sched_workload *w = head_of(s, queue);
+        struct sched_workload *w = head_of(s, queue, now);
         if (!w)
             continue;
         heads[count] = (struct quota_head){queue, w->spec.priority, w->spec.created};
@@ -503,12 +570,13 @@ static void begin_again(struct sched *s)
         s->cursor[queue] = s->waiting[queue].next;
 }
 
-/* As a start may make others borrow, whom somebody then may evict, all are tried once more after the last. */
+/* As a start may make others borrow, whom somebody then may evict, all are tried once more after the last:
+ * while one is held nobody may. */
 static struct sched_workload *next_to_try(struct sched *s, nsec now)
 {
     begin_again(s);
     struct sched_workload *w = whose_turn(s, now);
-    if (w || !s->has_started)
+    if (w || !s->has_started || s->held)
         return w;
     s->has_started = false;
     s->version++;

@@ -61,6 +61,7 @@ enum {
     SCHED_MEMBER_BITS = 10,
     SCHED_MEMBERS_MAX = 1 << SCHED_MEMBER_BITS,
 };
+enum { SCHED_FREED_MAX = 64 }; /* nodes with room since all were tried; with more, all are tried */
 #define SCHED_ID_MAX (UINT64_MAX >> (SCHED_MEMBER_BITS + 1)) /* the highest bit marks ghosts */
 
 enum sched_state { SCHED_OUT, SCHED_PENDING, SCHED_HELD, SCHED_RUNNING, SCHED_EVICTING };
@@ -105,7 +106,9 @@ struct sched_workload {
     bool reserved;   /* PENDING: it has the reservation */
     /* The scheduler's business; may be read. */
     enum sched_why why;
-    uint64_t tried; /* at which version of the state */
+    uint64_t tried;           /* at which version of the state */
+    bool would_borrow;        /* as a claimant, */
+    uint64_t would_borrow_at; /* at which of its queue's changes */
     bool
         borrows; /* RUNNING, if its queue is labelled: more than its queue has of its own, after those before it */
     double lost;                /* likewise: thousandths of GPUs x seconds */
@@ -159,7 +162,15 @@ struct sched {
     struct quota *quota; /* borrow */
     struct arena memory;
     struct map by_id;
-    uint64_t version;                     /* of what who waits goes by */
+    uint64_t version; /* of what who waits goes by */
+    /* What the newer versions are about: with the last of these, everything; quota came back; room did,
+     * on these nodes (slots). Who waits for something else need not be tried. */
+    uint64_t all_at, quota_at;
+    struct sched_freed {
+        uint64_t version;
+        int slot;
+    } freed[SCHED_FREED_MAX];
+    unsigned freed_count;
     int queue_count;                      /* queues that anybody has been in lie below this */
     struct list waiting[QUOTA_NODES_MAX]; /* PENDING and awake, in order */
     struct list *cursor[QUOTA_NODES_MAX]; /* before it all were tried at this version */
@@ -168,6 +179,7 @@ struct sched {
     struct heap sleeping;                 /* PENDING and asleep */
     struct list running[QUOTA_NODES_MAX]; /* by queue: by priority, then start, then id */
     /* Of who runs in a queue: whose `borrows` is as it is without a claimant, and how many borrow. */
+    uint64_t changes[QUOTA_NODES_MAX]; /* from 1 */
     bool labelled[QUOTA_NODES_MAX];
     unsigned borrowers[QUOTA_NODES_MAX];
     struct list decided;         /* decisions to be taken */
@@ -178,7 +190,6 @@ struct sched {
     struct heap ending;             /* RUNNING or EVICTING: who ends first */
     struct heap candidates;         /* to be victims, while they are chosen */
     struct sched_workload **chosen; /* own (memory), likewise */
-    struct quota_holding *gone;     /* own (memory), likewise: what the chosen hold */
     struct place_lease *saved;      /* own (memory), likewise: their leases */
     size_t saved_count;
     struct place_lease wanted[SCHED_MEMBERS_MAX]; /* likewise: where the gang would be */

@@ -22,6 +22,8 @@ void sched_list_running(struct sched *s, struct sched_workload *w);
 void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why why,
                  uint64_t evicted_for, nsec now);
 
+/* Everybody who waits is to be tried. */
+void sched_all_changed(struct sched *s);
 /* It is known when it ends, or not. */
 void sched_list_ending(struct sched *s, struct sched_workload *w);
 bool sched_queue_is_open(const struct quota *q, int queue);
@@ -44,6 +46,8 @@ bool sched_start(struct sched *s, struct sched_workload *w, nsec now);
 
 /* ---- preempt.c ---- */
 
+/* False: there is nobody that it may evict. */
+bool sched_has_candidates(struct sched *s, struct sched_workload *w);
 /* True: it is HELD, and its victims are to be evicted. */
 bool sched_preempt(struct sched *s, struct sched_workload *w, nsec now);
 
