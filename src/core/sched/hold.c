@@ -134,10 +134,9 @@ void sched_hold_take_over(struct sched *s, struct sched_workload *victim)
 static struct sched_workload *release_hold(struct sched *s)
 {
     struct sched_workload *held = s->held;
-    sched_ghosts_release(s, &s->ghosts);
+    sched_ghosts_go(s, &s->ghosts);
     s->held = NULL;
     s->reservation.incomplete = true;
-    sched_all_changed(s);
     return held;
 }
 

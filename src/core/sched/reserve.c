@@ -246,8 +246,7 @@ void sched_reserve_refresh(struct sched *s, nsec now)
         sched_reserve_drop(s);
     } else if (r->stale) {
         r->stale = false;
-        sched_ghosts_release(s, &r->ghosts);
-        sched_all_changed(s);
+        sched_ghosts_go(s, &r->ghosts);
         if (work_out(s, r->of, now))
             fill(s, now);
         else

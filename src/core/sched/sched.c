@@ -71,16 +71,21 @@ static void quota_changed(struct sched *s)
 }
 
 /* At the version that comes next. */
-static void room_changes(struct sched *s, const struct sched_workload *w)
+static void room_comes(struct sched *s, const struct place_lease *l)
 {
-    for (unsigned k = 0; k < w->members; k++) {
-        if (s->freed_count == SCHED_FREED_MAX) {
-            s->all_at = s->version + 1;
-            s->freed_count = 0;
-        }
-        const struct place_lease *l = place_lease_find(s->place, sched_owner(w->spec.id, k));
-        s->freed[s->freed_count++] = (struct sched_freed){s->version + 1, place_lease_slot(l)};
+    if (s->freed_count == SCHED_FREED_MAX) {
+        s->all_at = s->version + 1;
+        s->freed_count = 0;
     }
+    s->freed[s->freed_count++] = (struct sched_freed){s->version + 1, place_lease_slot(l)};
+}
+
+void sched_ghosts_go(struct sched *s, struct sched_ghosts *g)
+{
+    for (unsigned k = 0; k < g->count; k++)
+        room_comes(s, place_lease_find(s->place, g->first + k));
+    sched_ghosts_release(s, g);
+    quota_changed(s);
 }
 
 static void running_changes(struct sched *s, int queue)
@@ -98,14 +103,13 @@ static bool room_has_come(const struct sched *s, const struct sched_workload *w)
     return false;
 }
 
-/* Since it was tried: may it start now, or evict somebody? */
-static bool is_worth_trying(struct sched *s, const struct sched_workload *w, nsec now)
+/* Since it was tried. */
+static bool could_start_now(const struct sched *s, const struct sched_workload *w, nsec now)
 {
     if (w->tried <= s->all_at || (w->why != SCHED_WHY_ROOM && w->why != SCHED_WHY_QUOTA) ||
         sched_reserve_admits(s, w, now))
         return true;
-    bool has_come = w->why == SCHED_WHY_ROOM ? room_has_come(s, w) : s->quota_at > w->tried;
-    return has_come || (!s->held && sched_has_candidates(s, (struct sched_workload *)w));
+    return w->why == SCHED_WHY_ROOM ? room_has_come(s, w) : s->quota_at > w->tried;
 }
 
 /* Most come last: looked for from the end. */
@@ -280,7 +284,8 @@ static void take_all(struct sched *s, struct sched_workload *w, nsec now)
 {
     if (w->state == SCHED_RUNNING)
         sched_give_quota_back(s, w, now);
-    room_changes(s, w);
+    for (unsigned k = 0; k < w->members; k++)
+        room_comes(s, place_lease_find(s->place, sched_owner(w->spec.id, k)));
     if (sched_hold_has_victim(s, w))
         sched_hold_take_over(s, w);
     else
@@ -516,7 +521,8 @@ static struct sched_workload *head_of(struct sched *s, int queue, nsec now)
         try_none(s, queue);
     while (*cursor != &s->waiting[queue]) {
         struct sched_workload *w = in_queue(*cursor);
-        if (w->tried != s->version && is_worth_trying(s, w, now))
+        if (w->tried != s->version &&
+            (could_start_now(s, w, now) || (!s->held && sched_has_candidates(s, w))))
             break;
         w->tried = s->version;
         *cursor = (*cursor)->next;
@@ -617,10 +623,11 @@ bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
         return true;
     }
     while ((w = next_to_try(s, now))) {
+        bool could_start = could_start_now(s, w, now);
         w->tried = s->version;
         if (fails_likewise(s, w))
             continue;
-        if (sched_start(s, w, now)) {
+        if (could_start && sched_start(s, w, now)) {
             *ret_decision = (struct sched_decision){SCHED_START, w};
             return true;
         }

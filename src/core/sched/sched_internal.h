@@ -24,6 +24,8 @@ void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why
 
 /* Everybody who waits is to be tried. */
 void sched_all_changed(struct sched *s);
+/* They are released, and who waits for room there is to be tried. */
+void sched_ghosts_go(struct sched *s, struct sched_ghosts *g);
 /* It is known when it ends, or not. */
 void sched_list_ending(struct sched *s, struct sched_workload *w);
 bool sched_queue_is_open(const struct quota *q, int queue);
