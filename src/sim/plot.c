@@ -13,7 +13,7 @@ enum {
     TOP = 10,
     BOTTOM = 26,
     LINES = 5,        /* across, at most */
-    LABEL_SPACE = 84, /* of a label below the axis */
+    LABEL_SPACE = 70, /* of a label below the axis */
     BAR_HEIGHT = 34,
     ROW = 30,        /* of a range */
     NAME_WIDTH = 96, /* of a range's name */

@@ -46,7 +46,8 @@ static const char style[] =
     "padding-left:0}thead th{color:var(--quiet);font-weight:500}tbody th{font-weight:400}"
     "details{margin:4px 0 12px}summary{cursor:pointer;color:var(--quiet);font-size:13px}\n"
     "@media(max-width:640px){svg.wide{display:none}svg.narrow{display:block}"
-    ".figures td,.figures th{white-space:normal}.tiles{grid-template-columns:1fr 1fr}}\n";
+    ".figures td,.figures th{white-space:normal}th,td{padding:5px "
+    "6px}table{font-size:13px}.tiles{grid-template-columns:1fr 1fr}}\n";
 
 /* What is shown: the runs, and what they are called. */
 struct page {

@@ -118,6 +118,12 @@ struct task *world_submit(struct world *w, struct class *c, nsec duration)
     return t;
 }
 
+/* Asked for ahead of time and placed by then: no wait. */
+static uint64_t waited(const struct world *w, const struct task *t)
+{
+    return (uint64_t)MAX(w->now - t->wanted, 0);
+}
+
 static void forget(struct world *w, struct task *t)
 {
     world_cancel(w, &t->event);
@@ -166,7 +172,7 @@ void world_withdraw(struct world *w, struct task *t)
         (*waiting(w, t))--;
     t->class->tally->withdrawn++;
     if (!t->placed)
-        hist_add(&t->class->tally->wait, (uint64_t)(w->now - t->wanted));
+        hist_add(&t->class->tally->wait, waited(w, t));
     sched_withdraw(w->sched, &t->workload, w->now);
     forget(w, t);
 }
@@ -217,7 +223,7 @@ static void start(struct world *w, struct task *t)
     (*waiting(w, t))--;
     tally->started += !t->placed;
     if (!t->placed || t->class->service)
-        hist_add(&tally->wait, (uint64_t)(w->now - t->wanted));
+        hist_add(&tally->wait, waited(w, t));
     t->placed = true;
     if (t->class->job)
         plan_job(w, t);
@@ -377,7 +383,7 @@ static void finish(struct world *w)
         if (t->running)
             count_run(w, t, true);
         else if (!t->placed || t->class->service)
-            hist_add(&tally->wait, (uint64_t)(w->now - t->wanted));
+            hist_add(&tally->wait, waited(w, t));
     }
 }
 

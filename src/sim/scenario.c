@@ -173,6 +173,8 @@ static void check_services(const struct scenario *s, struct schema_report *r)
         check_queue(s, v->queue, path_of("services", i, "queue"), r);
         check_times(&v->replicas, sizeof(struct scenario_step), s->day,
                     path_of("services", i, "replicas"), r);
+        if (v->ahead >= s->day)
+            schema_problem(r, path_of("services", i, "ahead").text, "must be less than a day");
     }
 }
 
@@ -708,6 +710,13 @@ static const struct schema_field service_fields[] = {
         .description = "From point to point: in steps, or in straight lines.",
         .fallback = "steps",
         .values = between_names,
+    },
+    {
+        .name = "ahead",
+        .type = SCHEMA_DURATION,
+        .offset = offsetof(struct scenario_service, ahead),
+        .description = "Replicas are asked for so long before they are wanted, as by a forecast.",
+        .max = SCENARIO_DURATION_MAX,
     },
     {
         .name = "load",

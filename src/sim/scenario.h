@@ -97,7 +97,7 @@ struct scenario_service {
     bool spot;
     struct schema_objects replicas; /* of struct scenario_step */
     int between;                    /* enum scenario_between */
-    nsec load;
+    nsec ahead, load;
 };
 
 struct scenario_outage {

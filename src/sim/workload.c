@@ -119,24 +119,33 @@ static struct task *whom_to_drop(struct class *c)
     return waits ? waits : newest;
 }
 
+/* When the curve has a new value, now or for what is asked for ahead. */
 static nsec next_step(const struct world *w, const struct class *c)
 {
     const struct scenario_step *steps = c->service->replicas.items;
     nsec day = w->scenario->day, today = w->now / day * day;
+    nsec next = NSEC_NEVER;
     if (c->service->between == SCENARIO_LINES)
         return w->now + MAX(day / UPDATES_OF_A_DAY, 1);
     for (size_t i = 0; i < c->service->replicas.count; i++)
-        if (today + steps[i].at > w->now)
-            return today + steps[i].at;
-    return today + day + steps[0].at;
+        for (nsec at = today + steps[i].at; at <= today + 2 * day + steps[i].at; at += day) {
+            next = at - c->service->ahead > w->now ? MIN(next, at - c->service->ahead) : next;
+            next = at > w->now ? MIN(next, at) : next;
+        }
+    return next;
 }
 
 static void set_replicas(struct world *w, struct event *e)
 {
     struct class *c = container_of(e, struct class, replicas);
-    size_t wanted = (size_t)scenario_replicas_at(c->service, w->scenario->day, w->now);
-    while (!w->error && c->wanted_count < wanted)
-        (void)world_submit(w, c, 0);
+    nsec day = w->scenario->day, then = w->now + c->service->ahead;
+    size_t now = (size_t)scenario_replicas_at(c->service, day, w->now);
+    size_t wanted = MAX(now, (size_t)scenario_replicas_at(c->service, day, then));
+    while (!w->error && c->wanted_count < wanted) {
+        struct task *t = world_submit(w, c, 0);
+        if (t && c->wanted_count > now)
+            t->wanted = then;
+    }
     while (c->wanted_count > wanted)
         world_withdraw(w, whom_to_drop(c));
     if (c->service->replicas.count > 1)

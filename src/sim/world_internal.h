@@ -53,7 +53,7 @@ struct task {
     struct sched_workload workload;
     struct class *class;
     uint64_t number; /* in its class, from 1 */
-    nsec wanted;     /* since when it waits for its (first) place */
+    nsec wanted;     /* from when it waits for its (first) place; may lie ahead */
     bool placed;     /* once at least */
     bool running;    /* has its room */
     unsigned members;

@@ -56,7 +56,10 @@ static void put_jobs(struct buf *b, uint64_t *r, const struct shape *s)
 
 static void put_services(struct buf *b, uint64_t *r, const struct shape *s)
 {
-    buf_printf(b, "services:\n  - name: chat\n    priority: 5\n    load: 20s\n    between: %s\n",
+    buf_printf(b,
+               "services:\n  - name: chat\n    priority: 5\n    load: 20s\n    ahead: %ds\n    "
+               "between: %s\n",
+               (int)test_below(r, 3) * (int)test_below(r, 600),
                test_below(r, 2) ? "lines" : "steps");
     if (s->queues)
         buf_put(b, STR("    queue: q0\n"));
