@@ -60,7 +60,7 @@ static int64_t usable(const struct place_node *n, const struct place_view *v,
     return count >= MAX(r->gpus, 1) ? sum : 0;
 }
 
-double world_fragmented(const struct world *w)
+void world_fragments(const struct world *w, double *ret_free, double *ret_fragmented)
 {
     double weights[SIM_CLASSES_MAX], all = 0, free_milli = 0, fragment = 0;
     for (size_t i = 0; i < w->class_count; i++)
@@ -75,5 +75,6 @@ double world_fragmented(const struct world *w)
             fragment += weights[i] / all *
                         (double)(v->room_sum - usable(n, v, &w->classes[i].spec.request));
     }
-    return free_milli > 0 ? fragment / free_milli * 100 : 0;
+    *ret_free = free_milli / PLACE_MILLI;
+    *ret_fragmented = fragment / PLACE_MILLI;
 }

@@ -204,6 +204,10 @@ static double bin_fragmented(const struct sim_bin *b)
 {
     return b->fragmented;
 }
+static double bin_usable(const struct sim_bin *b)
+{
+    return b->free - b->fragmented;
+}
 
 struct line {
     const char *name, *colour;
@@ -231,11 +235,14 @@ static const struct chart charts[] = {
      1,
      {{"replicas", "services", PLOT_LINE, bin_waiting_replicas},
       {"jobs", "jobs", PLOT_LINE, bin_waiting_jobs}}},
-    {"Fragmentation",
-     "Of the GPUs that were free: what a request of this workload could not use, on the average.",
-     "per cent",
-     100,
-     {{"of no use", "lost", PLOT_LINE, bin_fragmented}}},
+    {"Free GPUs",
+     "Free is what nobody had. Of no use: what a request of this workload could not have used of "
+     "it, "
+     "on the average.",
+     "GPUs",
+     1,
+     {{"of no use", "lost", PLOT_AREA, bin_fragmented},
+      {"of use", "starting", PLOT_AREA, bin_usable}}},
 };
 
 /* The highest value: of stacked areas the highest sum. The same for all runs. */

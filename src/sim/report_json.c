@@ -97,7 +97,8 @@ static void put_bins(struct json_writer *w, const struct sim_result *r)
         put_double(w, "serviceGpus", b->services);
         put_double(w, "waitingJobs", b->waiting_jobs);
         put_double(w, "waitingReplicas", b->waiting_replicas);
-        put_double(w, "fragmentedPercent", b->fragmented);
+        put_double(w, "freeGpus", b->free);
+        put_double(w, "fragmentedGpus", b->fragmented);
         json_end(w);
     }
     json_end(w);

@@ -50,11 +50,10 @@ static double mean_fragmented(const struct sim_result *r)
 {
     double fragment = 0, all = 0;
     for (int i = 0; i < r->bin_count; i++) {
-        double idle = MAX(r->bins[i].gpus - r->bins[i].jobs - r->bins[i].services, 0);
-        fragment += r->bins[i].fragmented * idle;
-        all += idle;
+        fragment += r->bins[i].fragmented;
+        all += r->bins[i].free;
     }
-    return all > 0 ? fragment / all : 0;
+    return all > 0 ? fragment / all * 100 : 0;
 }
 
 /* ---- figures ---- */

@@ -26,12 +26,12 @@ enum { SIM_BINS = 240, SIM_CLASSES_MAX = 2 * SCENARIO_CLASSES_MAX };
  * were items. */
 typedef __int128 sim_gpu_time __attribute__((aligned(8)));
 
-/* Means over a part of the run; `fragmented` as it is at the part's end. */
+/* Means over a part of the run; what is free as it is at the part's end. */
 struct sim_bin {
     double gpus;           /* that there are */
     double jobs, services; /* GPUs given to them */
     double waiting_jobs, waiting_replicas;
-    double fragmented; /* per cent of what is free: what the workload cannot use */
+    double free, fragmented; /* GPUs, and of these what the workload cannot use */
 };
 
 struct sim_class {

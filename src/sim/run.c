@@ -39,14 +39,15 @@ static void close_bin(struct world *w)
     double length = (double)(w->now - r->bin * r->bin_count);
     if (length <= 0)
         return;
-    r->bins[r->bin_count++] = (struct sim_bin){
+    struct sim_bin *bin = &r->bins[r->bin_count++];
+    *bin = (struct sim_bin){
         .gpus = w->bin_capacity / length / PLACE_MILLI,
         .jobs = w->bin_jobs / length / PLACE_MILLI,
         .services = w->bin_services / length / PLACE_MILLI,
         .waiting_jobs = w->bin_waiting_jobs / length,
         .waiting_replicas = w->bin_waiting_replicas / length,
-        .fragmented = world_fragmented(w),
     };
+    world_fragments(w, &bin->free, &bin->fragmented);
     w->bin_capacity = w->bin_jobs = w->bin_services = 0;
     w->bin_waiting_jobs = w->bin_waiting_replicas = 0;
     w->bin_end += r->bin;

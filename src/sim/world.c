@@ -351,13 +351,12 @@ static void init_core(struct world *w)
                                                   .nodes_max = (unsigned)w->machine_count,
                                                   .leases_max = (unsigned)leases,
                                                   .shapes_max = SHAPES_MAX});
+    struct sched_options options = sched_options_default();
+    options.workloads_max = SCENARIO_WAITING_MAX;
+    options.backoff_min = s->retry;
+    options.backoff_max = s->retry * RETRIES_GROW;
     w->sched = NEW(struct sched);
-    sched_init(w->sched,
-               &(struct sched_options){.workloads_max = SCENARIO_WAITING_MAX,
-                                       .backoff_min = s->retry,
-                                       .backoff_max = s->retry * RETRIES_GROW,
-                                       .hold_max = sched_options_default().hold_max},
-               &w->place, &w->quota);
+    sched_init(w->sched, &options, &w->place, &w->quota);
 }
 
 /* Labels before machines (who asks for them numbers them), machines before requests (models). */

@@ -126,8 +126,8 @@ void world_machine_down(struct world *w, struct machine *m);
 void world_machine_up(struct world *w, struct machine *m);
 
 /* ---- fragment.c ---- */
-/* Per cent of what is free of the GPUs, that the expected workload cannot use; 0 if nothing is free. */
-double world_fragmented(const struct world *w);
+/* GPUs that are free, and of these what the expected workload cannot use, on the average. */
+void world_fragments(const struct world *w, double *ret_free, double *ret_fragmented);
 /* How many requests of a class are to be expected. */
 double class_expected(const struct world *w, const struct class *c);
 

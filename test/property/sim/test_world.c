@@ -151,7 +151,7 @@ static void check_result(const struct sim_result *r, uint64_t seed)
     for (int i = 0; i < r->bin_count; i++) {
         const struct sim_bin *b = &r->bins[i];
         PROPERTY(b->jobs + b->services <= b->gpus + 1e-9, seed, i);
-        PROPERTY(b->fragmented >= 0 && b->fragmented <= 100 + 1e-9, seed, i);
+        PROPERTY(b->fragmented >= -1e-9 && b->fragmented <= b->free + 1e-9, seed, i);
         given += (b->jobs + b->services) * hours;
     }
     double whole = sim_gpu_hours(r->given);
