@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Time goes on: events, decisions, and what is counted. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
 #include "sim/world_internal.h"
-
-enum { BATCH_MAX = 1024 };
 
 /* ---- events ---- */
 
@@ -181,6 +178,7 @@ void world_withdraw(struct world *w, struct task *t)
 /* Rounded up, so that it is never too early. */
 static nsec work_ends(const struct task *t)
 {
+    CHECK(t->members > 0);
     return t->started + t->class->start + (nsec)((t->work + t->members - 1) / t->members);
 }
 
@@ -256,31 +254,6 @@ static void evict(struct world *w, struct task *t)
         world_plan(w, &t->event, nsec_after(w->now, t->class->grace), gone);
 }
 
-static bool is_loss(const struct sched_decision *d)
-{
-    return d->kind == SCHED_EVICT && d->workload->evict_why == SCHED_ROOM_LOST;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    const struct sched_decision *x = a, *y = b;
-    uint64_t i = x->workload->spec.id, k = y->workload->spec.id;
-    return i < k ? -1 : i > k;
-}
-
-/* The users of one lost node are evicted in no particular order: here by their ids. */
-static void sort_losses(struct sched_decision *batch, size_t count)
-{
-    for (size_t i = 0, end; i < count; i = end) {
-        end = i + 1;
-        if (!is_loss(&batch[i]))
-            continue;
-        while (end < count && is_loss(&batch[end]))
-            end++;
-        qsort(&batch[i], end - i, sizeof(*batch), by_id);
-    }
-}
-
 static void carry_out(struct world *w, const struct sched_decision *d)
 {
     struct task *t = container_of(d->workload, struct task, workload);
@@ -291,19 +264,11 @@ static void carry_out(struct world *w, const struct sched_decision *d)
         evict(w, t);
 }
 
-/* Losses are all decided before anything else, so a batch that is full splits none but very many. */
 static void decide(struct world *w)
 {
-    struct sched_decision batch[BATCH_MAX];
-    size_t count;
-    do {
-        count = 0;
-        while (count < BATCH_MAX && sched_next(w->sched, w->now, &batch[count]))
-            count++;
-        sort_losses(batch, count);
-        for (size_t i = 0; i < count; i++)
-            carry_out(w, &batch[i]);
-    } while (count > 0);
+    struct sched_decision d;
+    while (sched_next(w->sched, w->now, &d))
+        carry_out(w, &d);
 }
 
 /* ---- machines ---- */

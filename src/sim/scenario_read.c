@@ -175,6 +175,7 @@ static int64_t curve_at(const struct schema_objects *curve, nsec day, nsec at, b
 {
     const struct point *points = (const struct point *)curve->items;
     size_t n = curve->count, i = n - 1;
+    CHECK(n > 0 && day > 0);
     at %= day;
     for (size_t k = 0; k < n && points[k].at <= at; k++)
         i = k;

@@ -160,6 +160,26 @@ static struct quota_amount amount_of(const struct scenario_limits *l, int64_t le
     return a;
 }
 
+static void find_limits(struct world *w)
+{
+    for (size_t i = 0; i < w->scenario->queues.count; i++) {
+        const struct scenario_limits *l = &scenario_queues(w->scenario)[i].nominal;
+        w->limits_gpus |= l->gpus != SCENARIO_LEFT_OUT;
+        w->limits_cpu |= l->cpu != SCENARIO_LEFT_OUT;
+        w->limits_memory |= l->memory != SCENARIO_LEFT_OUT;
+    }
+}
+
+/* GPUs are counted even if nothing limits them: whose turn it is and whose eviction loses the least go by
+ * them. */
+static struct quota_amount nominal_of(const struct world *w, const struct scenario_limits *l)
+{
+    struct quota_amount a = amount_of(l, 0);
+    if (!w->limits_gpus)
+        a.of[0] = QUOTA_AMOUNT_MAX;
+    return a;
+}
+
 static int add_queues(struct world *w)
 {
     const struct scenario *s = w->scenario;
@@ -172,16 +192,13 @@ static int add_queues(struct world *w)
         for (size_t k = 0; q->parent.len && k < i; k++)
             if (str_eq(scenario_queues(s)[k].name, q->parent))
                 parent = w->queues[k];
-        struct quota_spec spec = {.nominal = amount_of(&q->nominal, 0),
+        struct quota_spec spec = {.nominal = nominal_of(w, &q->nominal),
                                   .borrowing = amount_of(&q->borrowing, QUOTA_NO_LIMIT),
                                   .lending = amount_of(&q->lending, QUOTA_NO_LIMIT),
                                   .weight = (uint32_t)q->weight};
         if (quota_add(&w->quota, parent, &spec, 0, &w->queues[i]))
             return err_set(w->err, ERR_FULL, "queues[%zu]: cohorts are more than %d levels deep", i,
                            QUOTA_DEPTH_MAX);
-        w->limits_gpus |= q->nominal.gpus != SCENARIO_LEFT_OUT;
-        w->limits_cpu |= q->nominal.cpu != SCENARIO_LEFT_OUT;
-        w->limits_memory |= q->nominal.memory != SCENARIO_LEFT_OUT;
     }
     return 0;
 }
@@ -214,7 +231,7 @@ static int64_t milli_of(const struct world *w, const struct place_request *r)
 static struct quota_amount against_quota(const struct world *w, const struct place_request *r)
 {
     struct quota_amount a = {0};
-    a.of[0] = w->limits_gpus ? milli_of(w, r) : 0;
+    a.of[0] = milli_of(w, r);
     a.of[QUOTA_CPU] = w->limits_cpu ? r->cpu : 0;
     a.of[QUOTA_MEMORY] = w->limits_memory ? r->memory : 0;
     return a;
@@ -402,6 +419,7 @@ int world_init(struct world *w, struct arena *a)
     w->result->class_count = w->class_count;
     if (!w->classes || !w->machines || !w->result->classes)
         return err_set(w->err, ERR_NO_MEMORY, "the scenario needs too much memory");
+    find_limits(w);
     int error = add_queues(w);
     error = error ? error : init_classes(w, labels);
     if (error)

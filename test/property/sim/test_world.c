@@ -4,6 +4,7 @@
  * GPU time adds up in two ways that know nothing of each other, no bin has more than there is, and the
  * trace repeats byte for byte and never gives a node away while it is lost.
  */
+#include "base/map.h"
 #include "sim/world.h"
 #include "test.h"
 
@@ -175,7 +176,9 @@ static void test_random_scenarios(void **state)
         struct run a, b;
         const char *scenario = make(&text, seed);
         if (run_once(&a, scenario, seed, true)) {
+            map_seed(seed); /* no order of a map may show */
             bool again = run_once(&b, scenario, seed, false);
+            map_seed(0);
             check_result(a.result, seed);
             PROPERTY(again && str_eq(buf_str(&a.trace), buf_str(&b.trace)), seed, 0);
             struct str trace = buf_str(&a.trace);

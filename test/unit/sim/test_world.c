@@ -105,6 +105,93 @@ static void test_an_eviction_costs_what_came_after_the_checkpoint(void **state)
     end(&run);
 }
 
+/* Two members with 30 minutes each, of which 20 are safe: after the eviction 10 are left. */
+static void test_a_gang_goes_on_from_its_checkpoint(void **state)
+{
+    struct run run;
+    assert_int_equal(
+        simulate(&run, HEAD
+                 "jobs:\n"
+                 "  - {name: gang, arrivals: {count: 1}, members: 2, checkpoint: 10m, grace: 1m, "
+                 "duration: {mean: 30m}, resources: {gpus: 4}}\n"
+                 "  - {name: high, priority: 1, arrivals: {at: [25m]}, duration: {mean: 10m}, "
+                 "resources: {gpus: 8}}\n"),
+        0);
+    const struct sim_class *gang = class(&run, "gang");
+    assert_int_equal(gang->completed, 1);
+    assert_true(gang->useful == minutes(8 * 30) && gang->lost == minutes(8 * 5));
+    end(&run);
+}
+
+/* Both began at once; what would be lost of one is 12 minutes of work, of the other 2. */
+static void test_the_scheduler_knows_of_checkpoints(void **state)
+{
+    struct run run;
+    assert_int_equal(
+        simulate(&run,
+                 HEAD "jobs:\n"
+                      "  - {name: a, arrivals: {count: 1}, checkpoint: 10m, duration: {mean: 50m}, "
+                      "resources: {gpus: 4}}\n"
+                      "  - {name: b, arrivals: {count: 1}, checkpoint: 20m, duration: {mean: 50m}, "
+                      "resources: {gpus: 4}}\n"
+                      "  - {name: high, priority: 1, arrivals: {at: [12m]}, duration: {mean: 10m}, "
+                      "resources: {gpus: 4}}\n"),
+        0);
+    assert_true(class(&run, "a")->evicted == 1 && class(&run, "b")->evicted == 0);
+    assert_true(class(&run, "a")->lost == minutes(4 * 2));
+    end(&run);
+}
+
+/* Of 10 replicas 8 have a GPU: when 8 are wanted those two go, and nobody else. */
+static void test_replicas_that_wait_go_first(void **state)
+{
+    struct run run;
+    assert_int_equal(simulate(&run, HEAD
+                              "services: [{name: chat, resources: {gpus: 1}, replicas: [{at: 0s, "
+                              "count: 10}, {at: 30m, count: 8}]}]\n"),
+                     0);
+    const struct sim_class *chat = class(&run, "chat");
+    assert_true(chat->running == 8 && chat->waiting == 0 && chat->withdrawn == 2);
+    assert_true(chat->useful == minutes(8 * 60));
+    assert_int_equal(chat->started, 8);
+    assert_true((nsec)chat->wait.greatest == SEC(1800));
+    end(&run);
+}
+
+/* The first has lost its node when only one is wanted: it goes, and the second is left alone. */
+static void test_one_that_has_lost_its_node_goes_first(void **state)
+{
+    struct run run;
+    assert_int_equal(
+        simulate(&run, "duration: 1h\n"
+                       "nodes: [{name: n, count: 2, cpu: 8, memory: 64Gi, gpus: 8xH100-80G}]\n"
+                       "services: [{name: chat, resources: {gpus: 8}, replicas: [{at: 0s, count: "
+                       "2}, {at: 30m, count: 1}]}]\n"
+                       "faults: {list: [{node: n-1, down: 10m, up: 50m}]}\n"),
+        0);
+    assert_int_equal(run.result->decisions, 3); /* two starts, one eviction */
+    assert_true(class(&run, "chat")->running == 1 && class(&run, "chat")->waiting == 0);
+    end(&run);
+}
+
+/* 5 of 8 GPUs are taken. Of the 3 that are free one class, who come as often, cannot use any. */
+static void test_what_is_free_and_of_no_use(void **state)
+{
+    struct run run;
+    assert_int_equal(
+        simulate(&run, HEAD
+                 "jobs:\n"
+                 "  - {name: five, arrivals: {count: 1}, duration: {mean: 2h}, resources: {gpus: "
+                 "5}}\n"
+                 "  - {name: one, arrivals: {at: [2h]}, duration: {mean: 2h}, resources: {gpus: "
+                 "1}}\n"),
+        0);
+    const struct sim_bin *bin = &run.result->bins[100];
+    assert_true(bin->free > 2.999 && bin->free < 3.001);
+    assert_true(bin->fragmented > 1.499 && bin->fragmented < 1.501);
+    end(&run);
+}
+
 static void test_without_a_checkpoint_all_is_lost(void **state)
 {
     struct run run;
@@ -224,6 +311,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_the_other),
         cmocka_unit_test(test_an_eviction_costs_what_came_after_the_checkpoint),
+        cmocka_unit_test(test_a_gang_goes_on_from_its_checkpoint),
+        cmocka_unit_test(test_the_scheduler_knows_of_checkpoints),
+        cmocka_unit_test(test_replicas_that_wait_go_first),
+        cmocka_unit_test(test_one_that_has_lost_its_node_goes_first),
+        cmocka_unit_test(test_what_is_free_and_of_no_use),
         cmocka_unit_test(test_without_a_checkpoint_all_is_lost),
         cmocka_unit_test(test_fewer_members_take_longer),
         cmocka_unit_test(test_replicas_that_are_asked_for_ahead),
