@@ -22,6 +22,18 @@ void world_cancel(struct world *w, struct event *e)
         heap_remove(&w->events, &e->node);
 }
 
+bool world_count(struct world *w)
+{
+    uint64_t most = w->options.events_max ? w->options.events_max : SIM_EVENTS_MAX;
+    if (w->event_count++ >= most && !w->error)
+        w->error =
+            err_set(w->err, ERR_FULL,
+                    "more than %llu events; simulate a shorter time, or with fewer arrivals, "
+                    "checkpoints or faults",
+                    (unsigned long long)most);
+    return !w->error;
+}
+
 static nsec next_event(const struct world *w)
 {
     struct heap_node *top = heap_top(&w->events);
@@ -331,7 +343,8 @@ static void instant(struct world *w)
     while (!w->error && next_event(w) <= w->now) {
         struct event *e = container_of(heap_top(&w->events), struct event, node);
         heap_remove(&w->events, &e->node);
-        e->fire(w, e);
+        if (world_count(w))
+            e->fire(w, e);
     }
     decide(w);
     if (w->options.check)

@@ -72,13 +72,13 @@ static void plan_listed(struct world *w, struct class *c)
 static void random_arrival(struct world *w, struct event *e);
 
 /* Thinning (Lewis and Shedler): candidates at the highest rate, kept with the share that the rate has
- * of it then. */
+ * of it then. Each counts as an event. */
 static void plan_random(struct world *w, struct class *c, nsec after)
 {
     double at = (double)after;
     for (;;) {
         at += rng_exponential(&c->arrivals, 1 / c->rate);
-        if (at >= (double)c->until)
+        if (at >= (double)c->until || !world_count(w))
             return;
         int64_t factor = scenario_factor_at(&c->job->arrivals.curve, w->scenario->day, (nsec)at);
         double now = (double)c->job->arrivals.per_hour * (double)factor / 1e6 / (3600 * 1e9);

@@ -23,17 +23,21 @@
 #include "core/place/policy.h"
 #include "sim/result.h"
 
+/* Arrivals, checkpoints, changes of curves, faults: a run with more would not end in useful time. */
+enum { SIM_EVENTS_MAX = 100 * 1000 * 1000 };
+
 struct sim_options {
     const struct place_policy *policy;
     uint64_t seed;
     /* Takes every decision as one line of JSON, without the line's end; NULL: nobody does. */
     void (*trace)(void *ctx, struct str line);
     void *ctx;
-    bool check; /* for tests: the whole state after every instant */
+    bool check;          /* for tests: the whole state after every instant */
+    uint64_t events_max; /* 0: SIM_EVENTS_MAX */
 };
 
 /* ERR_INVALID: somebody would fit on no node even if it were empty. ERR_FULL: too many wait, or
- * come. */
+ * come, or too much happens. */
 [[nodiscard]] int sim_run(struct arena *a, const struct scenario *scenario,
                           const struct sim_options *options, struct sim_result *ret_result,
                           struct err *err);

@@ -94,6 +94,7 @@ struct world {
 
     struct heap events;
     uint64_t order;
+    uint64_t event_count;
     nsec now;
     struct event fault; /* the next by chance */
     struct rng faults;
@@ -120,6 +121,8 @@ void workload_plan(struct world *w);
 void world_plan(struct world *w, struct event *e, nsec at,
                 void (*fire)(struct world *, struct event *));
 void world_cancel(struct world *w, struct event *e);
+/* One more thing has happened; false: too many, the run ends. */
+bool world_count(struct world *w);
 struct task *world_submit(struct world *w, struct class *c, nsec duration);
 void world_withdraw(struct world *w, struct task *t);
 void world_machine_down(struct world *w, struct machine *m);

@@ -23,7 +23,7 @@ static void keep_line(void *ctx, struct str line)
     buf_put_char(&run->trace, '\n');
 }
 
-static int simulate(struct run *run, const char *text)
+static int simulate_up_to(struct run *run, const char *text, uint64_t events_max)
 {
     struct scenario *scenario;
     *run = (struct run){0};
@@ -32,9 +32,18 @@ static int simulate(struct run *run, const char *text)
     run->result = ARENA_NEW(&run->memory, struct sim_result);
     if (scenario_read(&run->memory, str_from(text), NULL, 0, &scenario, &run->err))
         fail_msg("%s", run->err.message);
-    const struct sim_options options = {
-        .policy = &place_fairway, .seed = 1, .trace = keep_line, .ctx = run, .check = true};
+    const struct sim_options options = {.policy = &place_fairway,
+                                        .seed = 1,
+                                        .trace = keep_line,
+                                        .ctx = run,
+                                        .check = true,
+                                        .events_max = events_max};
     return sim_run(&run->memory, scenario, &options, run->result, &run->err);
+}
+
+static int simulate(struct run *run, const char *text)
+{
+    return simulate_up_to(run, text, 0);
 }
 
 static void end(struct run *run)
@@ -282,6 +291,27 @@ static void test_who_fits_nowhere_is_refused(void **state)
     end(&run);
 }
 
+/* Hardly any candidate of these arrivals is kept; and checkpoints, and faults, without end. */
+static void test_too_much_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        HEAD
+        "jobs: [{name: a, arrivals: {perHour: 1M, curve: [{at: 0s, factor: 1}, {at: 1s, factor: "
+        "0}, {at: 23h, factor: 0}]}, duration: {mean: 1m}, resources: {gpus: 1}}]\n",
+        HEAD
+        "jobs: [{name: a, arrivals: {count: 1}, checkpoint: 1us, duration: {mean: 1h}, resources: "
+        "{gpus: 1}}]\n",
+        HEAD "jobs: [{name: a, arrivals: {count: 1}, duration: {mean: 1h}, resources: {gpus: 1}}]\n"
+             "faults: {meanBetween: 1us, repair: 1ms}\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct run run;
+        assert_int_equal(simulate_up_to(&run, texts[i], 1000), ERR_FULL);
+        assert_non_null(strstr(run.err.message, "more than 1000 events; simulate a shorter time"));
+        end(&run);
+    }
+}
+
 /* A label that nobody asks for has no number, one that is asked for binds; so do taints. */
 static void test_labels_and_taints(void **state)
 {
@@ -321,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_replicas_that_are_asked_for_ahead),
         cmocka_unit_test(test_quota_comes_back),
         cmocka_unit_test(test_who_fits_nowhere_is_refused),
+        cmocka_unit_test(test_too_much_is_refused),
         cmocka_unit_test(test_labels_and_taints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
