@@ -247,6 +247,12 @@ static const struct schema_field member_fields[] = {
                        "has not ended.",
         .left_out = JOB_RUNS,
     },
+    {
+        .name = "lease",
+        .type = SCHEMA_STRING,
+        .offset = offsetof(struct job_member, lease),
+        .description = "What it has of its machine, as JSON.",
+    },
 };
 
 static const struct schema member_schema = {
@@ -299,11 +305,24 @@ static const struct schema_field status_fields[] = {
         .fallback = "0",
     },
     {
+        .name = "failures",
+        .type = SCHEMA_INT,
+        .offset = offsetof(struct job_status, failures),
+        .description = "How often a member failed.",
+        .fallback = "0",
+    },
+    {
         .name = "evictions",
         .type = SCHEMA_INT,
         .offset = offsetof(struct job_status, evictions),
         .description = "How often it had to make room.",
         .fallback = "0",
+    },
+    {
+        .name = "ran",
+        .type = SCHEMA_DURATION,
+        .offset = offsetof(struct job_status, ran),
+        .description = "How long all earlier attempts ran together.",
     },
     {
         .name = "members",

@@ -59,13 +59,15 @@ struct job_member {
     int64_t start_time; /* of the process, as the kernel counts: tells it from a later one */
     struct str token;   /* in its environment */
     int64_t exit_code;  /* 128 and the signal's number if one ended it; or JOB_RUNS */
+    struct str lease;   /* what it has of its machine, as JSON */
 };
 
 struct job_status {
     int phase; /* enum job_phase */
     struct str reason, message;
     struct str started_at, finished_at; /* RFC 3339; of the present or last attempt */
-    int64_t attempts, evictions;
+    int64_t attempts, failures, evictions;
+    nsec ran;                      /* all earlier attempts together */
     struct schema_objects members; /* of struct job_member */
 };
 

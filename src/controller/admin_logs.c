@@ -10,6 +10,7 @@
 #include "api/job.h"
 #include "base/mem.h"
 #include "controller/admin_internal.h"
+#include "controller/jobs.h"
 #include "runtime/local/log_file.h"
 
 enum {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api/model.h"
+#include "base/clock.h"
 #include "controller/admin_internal.h"
 #include "core/route/route.h"
 #include "store/store.h"
@@ -23,22 +24,27 @@ static const char *phase_of(const struct managed_model *m)
         return wanted ? "Ready" : "ScaledToZero";
     if (m->problem[0])
         return "DoesNotFit";
+    if (count_replicas(m, REPLICA_PENDING))
+        return "Pending";
     return ready ? "Degraded" : "Starting";
 }
 
 /* What is in the way of the model, or of one of its replicas. */
-static const char *problem_of(const struct managed_model *m)
+static struct str problem_of(const struct managed_model *m, struct arena *a)
 {
+    char why[CLUSTER_WHY_MAX] = "";
     const char *problem = m->problem;
     list_each(r, &m->replicas, struct managed_replica, link)
     {
         if (!problem[0] && r->remote)
             problem = remote_problem(r);
+        if (!why[0] && r->core.state == REPLICA_PENDING)
+            cluster_why(m->controller->cluster, &r->room, clock_now(), why);
     }
-    return problem;
+    return arena_dup(a, str_from(problem[0] ? problem : why));
 }
 
-static void put_status(struct json_writer *w, const struct managed_model *m)
+static void put_status(struct json_writer *w, struct arena *a, const struct managed_model *m)
 {
     size_t ready = count_replicas(m, REPLICA_READY), all = 0;
     list_each(r, &m->replicas, struct managed_replica, link) all += replica_has_process(&r->core);
@@ -54,7 +60,7 @@ static void put_status(struct json_writer *w, const struct managed_model *m)
     json_member_str(w, STR("type"), STR("Ready"));
     json_member_str(w, STR("status"), is_ready ? STR("True") : STR("False"));
     json_member_str(w, STR("reason"), str_from(phase_of(m)));
-    json_member_str(w, STR("message"), str_from(problem_of(m)));
+    json_member_str(w, STR("message"), problem_of(m, a));
     json_end(w);
     json_end(w);
     json_end(w);
@@ -86,7 +92,7 @@ static int put(struct controller *c, struct json_writer *w, struct arena *a,
     }
     if (m) {
         json_key(w, STR("status"));
-        put_status(w, m);
+        put_status(w, a, m);
     }
     json_end(w);
     return 0;

@@ -7,6 +7,7 @@
 #include "api/tenant.h"
 #include "base/clock.h"
 #include "controller/admin_internal.h"
+#include "controller/jobs.h"
 
 enum { REQUEST_ARENA_MAX = 64 * 1024 * 1024 };
 
@@ -55,8 +56,21 @@ static void job_removed(struct controller *c, struct str name)
     job_remove(c, name);
 }
 
+/* With the status of now. */
+static int job_put(struct controller *c, struct json_writer *w, struct arena *a,
+                   const struct resource *stored, struct err *err)
+{
+    const struct managed_job *j = job_find(c, stored->metadata.name);
+    struct job now = *job_from((struct resource *)stored);
+    if (j)
+        job_status(j, a, &now.status);
+    resource_encode(&now.resource, w);
+    return 0;
+}
+
 static const struct admin_kind admin_jobs = {
     .kind = &job_kind,
+    .put = job_put,
     .settle = job_settle,
     .changed = job_changed,
     .removed = job_removed,

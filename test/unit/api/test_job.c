@@ -64,7 +64,8 @@ static void test_smallest(void **state)
 static const char full[] =
     "{\"apiVersion\":\"fairway.dev/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"train\"},"
     "\"status\":{\"phase\":\"Running\",\"reason\":\"Started\",\"message\":\"all members run\","
-    "\"startedAt\":\"2026-01-31T12:00:00.000Z\",\"attempts\":2,\"evictions\":1,\"members\":["
+    "\"startedAt\":\"2026-01-31T12:00:00.000Z\",\"attempts\":2,\"failures\":1,\"evictions\":1,"
+    "\"members\":["
     "{\"rank\":0,\"pid\":77,\"startTime\":5,\"token\":\"t\"},"
     "{\"rank\":1,\"pid\":78,\"startTime\":6,\"token\":\"u\",\"exitCode\":0}]},"
     "\"spec\":{\"command\":[\"train\"],\"env\":{\"A\":\"b\"},\"workingDirectory\":\"/w\","
@@ -92,7 +93,8 @@ static void test_status(void **state)
     job->status.evictions = 1;
     json_writer_init(&w, &out, 0);
     resource_encode_status(&job->resource, &w);
-    assert_string_equal(buf_cstr(&out), "{\"phase\":\"Evicting\",\"attempts\":0,\"evictions\":1}");
+    assert_string_equal(buf_cstr(&out),
+                        "{\"phase\":\"Evicting\",\"attempts\":0,\"failures\":0,\"evictions\":1}");
     assert_string_equal(job_phase_text(JOB_EVICTING), "Evicting");
 }
 
