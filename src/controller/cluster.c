@@ -11,7 +11,7 @@ enum { SHAPES_MAX = 256, EXPECTED_MAX = 64, MIB_BITS = 20 };
 
 #define HISTORY_HALF_LIFE SEC(3600)
 
-struct cluster *cluster_new(void)
+struct cluster *cluster_new(struct metrics *metrics)
 {
     const struct place_options options = {
         .policy = &place_fairway,
@@ -31,6 +31,7 @@ struct cluster *cluster_new(void)
         error = quota_add(&c->quota, c->root, &whole, 0, &c->queues[0].node);
     CHECK(!error);
     c->queue_count = 1;
+    cluster_metrics_init(c, metrics);
     return c;
 }
 
@@ -329,11 +330,14 @@ nsec cluster_step(struct cluster *c, nsec now)
     struct sched_decision d;
     while (sched_next(&c->sched, now, &d)) {
         struct cluster_guest *g = guest_of(d.workload);
-        if (d.kind == SCHED_START)
+        if (d.kind == SCHED_START) {
             g->start(g);
-        else
+        } else {
+            cluster_metrics_evicted(c, d.workload);
             g->evict(g);
+        }
     }
+    cluster_metrics_update(c);
     return sched_wake_at(&c->sched);
 }
 

@@ -26,6 +26,7 @@
 enum { CLUSTER_GUESTS_MAX = 2048, CLUSTER_LEASES_MAX = 2 * CLUSTER_GUESTS_MAX };
 
 struct cluster;
+struct metrics;
 
 struct cluster_guest {
     struct sched_workload work;
@@ -34,8 +35,8 @@ struct cluster_guest {
     void (*evict)(struct cluster_guest *g); /* it has to end, and then to say so: cluster_ended */
 };
 
-struct cluster *cluster_new(void);
-void cluster_free(struct cluster *c); /* NULL is fine */
+struct cluster *cluster_new(struct metrics *metrics); /* borrow */
+void cluster_free(struct cluster *c);                 /* NULL is fine */
 
 /* ---- the machine and the quotas ---- */
 

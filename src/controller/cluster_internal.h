@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of the cluster: cluster.c (machine, quotas, guests), cluster_why.c (why a guest waits). */
+/* The parts of the cluster: cluster.c (machine, quotas, guests), cluster_why.c (why a guest waits), cluster_metrics.c. */
 #ifndef FAIRWAY_CONTROLLER_CLUSTER_INTERNAL_H
 #define FAIRWAY_CONTROLLER_CLUSTER_INTERNAL_H
 
@@ -28,10 +28,16 @@ struct cluster {
     char models[PLACE_MODELS_MAX][GPU_MODEL_MAX];
     int model_count;
     int root;
+    struct metric_family *workloads, *evictions, *given; /* borrow */
     struct cluster_queue queues[CLUSTER_QUEUES_MAX];
     int queue_count;
 };
 
 void cluster_share_out(struct cluster *c);
+
+/* ---- cluster_metrics.c ---- */
+void cluster_metrics_init(struct cluster *c, struct metrics *metrics);
+void cluster_metrics_evicted(struct cluster *c, const struct sched_workload *w);
+void cluster_metrics_update(struct cluster *c);
 
 #endif

@@ -313,7 +313,7 @@ int controller_start(const struct controller_options *options, struct controller
     c->stop.deliver = on_stop;
     c->leave.deliver = on_leave;
     c->gpus_changed.deliver = on_gpus_changed;
-    c->cluster = cluster_new();
+    c->cluster = cluster_new(options->metrics);
     map_init(&c->models);
     map_init(&c->jobs);
     arena_init(&c->tenants_arena, SIZE_MAX);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -30,14 +31,36 @@ static void end_path(const struct job_rank *rank, char path[PATH_MAX])
     snprintf(path, PATH_MAX, "%s/run/%s", rank->job->controller->state_dir, rank->token);
 }
 
+/* The member touches it when its work is safe. */
+static void checkpoint_path(const struct job_rank *rank, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/run/%s.checkpoint", rank->job->controller->state_dir, rank->token);
+}
+
 /* An end that was taken into account is kept no longer. */
 static void forget(struct job_rank *rank)
 {
     char path[PATH_MAX];
     process_release(rank->process);
+    if (rank->exit_code == JOB_RUNS)
+        return;
     end_path(rank, path);
-    if (rank->exit_code != JOB_RUNS)
-        (void)unlink(path);
+    (void)unlink(path);
+    checkpoint_path(rank, path);
+    (void)unlink(path);
+}
+
+void job_see_checkpoint(struct managed_job *j, nsec now)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (j->gang.state != GANG_RUNNING || j->rank_count == 0)
+        return;
+    checkpoint_path(&j->ranks[0], path);
+    if (stat(path, &st))
+        return;
+    nsec wall = (nsec)st.st_mtim.tv_sec * NSEC_PER_SEC + st.st_mtim.tv_nsec;
+    sched_checkpoint(&j->room.work, now - MAX(clock_wall() - wall, 0));
 }
 
 void job_set_ranks(struct managed_job *j, unsigned count)
@@ -154,7 +177,7 @@ static const char **build_env(struct launch *l, const struct job_rank *rank)
     struct arena *a = &l->arena;
     const struct schema_map *own = &j->job->spec.env;
     const char **env = arena_array(a, VARIABLES_MAX + own->count + 1, sizeof(char *));
-    char devices[CLUSTER_DEVICES_MAX];
+    char devices[CLUSTER_DEVICES_MAX], checkpoint[PATH_MAX];
     size_t n = 0;
     CHECK(env);
     env[n++] = arena_printf(a, REPLICA_MARK "=%s:%s", j->controller->instance, rank->token).ptr;
@@ -166,6 +189,8 @@ static const char **build_env(struct launch *l, const struct job_rank *rank)
     env[n++] = arena_printf(a, "MASTER_PORT=%u", l->master_port).ptr;
     env[n++] = arena_printf(a, "FAIRWAY_JOB=%.*s", STR_ARG(job_name(j))).ptr;
     env[n++] = arena_printf(a, "FAIRWAY_ATTEMPT=%u", j->gang.attempts).ptr;
+    checkpoint_path(rank, checkpoint);
+    env[n++] = arena_printf(a, "FAIRWAY_CHECKPOINT=%s", checkpoint).ptr;
     if (cluster_has_gpus(j->controller->cluster)) {
         cluster_devices(j->controller->cluster, &j->room, number_of(rank), devices);
         env[n++] = arena_printf(a, "CUDA_VISIBLE_DEVICES=%s", devices).ptr;

