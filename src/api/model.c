@@ -43,11 +43,6 @@ static const char *check_engine_url(struct str text)
                  "else: https://gpu1.example:8443/v1";
 }
 
-static const char *check_path(struct str text)
-{
-    return text.len && text.ptr[0] == '/' ? NULL : "must be the whole path, from /";
-}
-
 static const struct schema_field source_fields[] = {
     {
         .name = "uri",
@@ -157,7 +152,7 @@ static const struct schema_field engine_fields[] = {
         .description = "A file with the API key that a remote engine wants. It is read when a "
                        "replica starts, when the Model changes, and when the key was refused.",
         .max = 4095,
-        .check = check_path,
+        .check = name_check_path,
     },
     {
         .name = "apiKeyEnv",
@@ -174,7 +169,7 @@ static const struct schema_field engine_fields[] = {
         .description = "Certificates (PEM) of the authorities that a remote engine's own must be "
                        "signed by. Left out: those that this system trusts.",
         .max = 4095,
-        .check = check_path,
+        .check = name_check_path,
     },
 };
 
@@ -184,43 +179,6 @@ static const struct schema engine_schema = {
     .size = SIZE(engine),
     .fields = engine_fields,
     .field_count = ARRAY_LEN(engine_fields),
-};
-
-static const struct schema_field resources_fields[] = {
-    {
-        .name = "gpus",
-        .type = SCHEMA_INT,
-        .offset = PART(resources, gpus),
-        .description = "Whole GPUs for each replica.",
-        .max = 64,
-    },
-    {
-        .name = "gpuShare",
-        .type = SCHEMA_INT,
-        .offset = PART(resources, gpu_share),
-        .description = "Thousandths of one GPU for each replica, instead of whole ones.",
-        .max = 1000,
-    },
-    {
-        .name = "cpu",
-        .type = SCHEMA_MILLI,
-        .offset = PART(resources, cpu),
-        .description = "Processors for each replica.",
-    },
-    {
-        .name = "memory",
-        .type = SCHEMA_BYTES,
-        .offset = PART(resources, memory),
-        .description = "Main memory for each replica; it cannot use more.",
-    },
-};
-
-static const struct schema resources_schema = {
-    .name = "resources",
-    .description = "What each replica gets.",
-    .size = SIZE(resources),
-    .fields = resources_fields,
-    .field_count = ARRAY_LEN(resources_fields),
 };
 
 static const struct schema_field queue_fields[] = {
@@ -414,6 +372,24 @@ static const struct schema_field spec_fields[] = {
         .object = &resources_schema,
     },
     {
+        .name = "tenant",
+        .type = SCHEMA_STRING,
+        .offset = offsetof(struct model_spec, tenant),
+        .description = "The Tenant whose GPU quota its replicas use. Left out: what is in nobody's "
+                       "quota.",
+        .check = name_check_dns_label,
+    },
+    {
+        .name = "priority",
+        .type = SCHEMA_INT,
+        .offset = offsetof(struct model_spec, priority),
+        .description = "Replicas of models with a higher one start first where not all have room, "
+                       "and may evict lower ones. That of requests is another thing.",
+        .fallback = "100",
+        .min = RESOURCE_PRIORITY_MIN,
+        .max = RESOURCE_PRIORITY_MAX,
+    },
+    {
         .name = "replicas",
         .type = SCHEMA_INT,
         .offset = offsetof(struct model_spec, replicas),
@@ -499,8 +475,8 @@ static void check_remote(const struct model_spec *spec, struct schema_report *r)
         {"engine.args", spec->engine.args.count > 0},
         {"engine.env", spec->engine.env.count > 0},
         {"engine.contextLength", spec->engine.context_length > 0},
-        {"resources", spec->resources.gpus || spec->resources.gpu_share || spec->resources.cpu ||
-                          spec->resources.memory},
+        {"tenant", spec->tenant.len > 0},
+        {"resources", resources_are_given(&spec->resources)},
     };
     refuse(r, fields, ARRAY_LEN(fields), "is not for the engine remote: nothing is started here");
     check_urls(spec, r);
@@ -539,8 +515,6 @@ static void check_spec(const void *object, struct schema_report *r)
     if (spec->engine.type == MODEL_ENGINE_CUSTOM && spec->engine.command.count == 0 &&
         spec->engine.image.len == 0)
         schema_problem(r, "engine.command", "is required for the engine custom, or else image");
-    if (spec->resources.gpus && spec->resources.gpu_share)
-        schema_problem(r, "resources.gpuShare", "cannot go together with gpus; choose one");
     if (spec->engine.type == MODEL_ENGINE_REMOTE)
         check_remote(spec, r);
     else

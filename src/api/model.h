@@ -5,6 +5,7 @@
 #define FAIRWAY_API_MODEL_H
 
 #include "api/resource.h"
+#include "api/resources.h"
 #include "base/time.h"
 
 enum model_engine {
@@ -33,12 +34,9 @@ struct model_spec {
         struct str model; /* its name there; empty: the Model's own */
         struct str api_key_file, api_key_env, ca_file;
     } engine;
-    struct {
-        int64_t gpus;
-        int64_t gpu_share; /* thousandths of one GPU; 0: whole ones */
-        int64_t cpu;       /* thousandths of a processor; 0: not limited */
-        int64_t memory;    /* bytes; 0: not limited */
-    } resources;
+    struct resources resources; /* of a replica */
+    struct str tenant;          /* empty: the default queue */
+    int64_t priority;
     int64_t replicas; /* of a remote engine: see model_settle */
     struct {
         int64_t max_length;

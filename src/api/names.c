@@ -71,3 +71,8 @@ const char *name_check_sha256(struct str text)
         good = is_digit(text.ptr[i]) || (text.ptr[i] >= 'a' && text.ptr[i] <= 'f');
     return good ? NULL : "must be sha256: and 64 hexadecimal digits in lower case";
 }
+
+const char *name_check_path(struct str text)
+{
+    return text.len && text.ptr[0] == '/' ? NULL : "must be the whole path, from /";
+}

@@ -10,5 +10,6 @@ const char *name_check_label_key(struct str text);    /* name, or DNS subdomain 
 const char *name_check_env_variable(struct str text); /* A-Z a-z 0-9 '_', no leading digit */
 const char *name_check_model_alias(struct str text);  /* what clients may send as "model" */
 const char *name_check_sha256(struct str text);       /* "sha256:" and 64 hexadecimal digits */
+const char *name_check_path(struct str text);         /* from / */
 
 #endif

@@ -3,12 +3,14 @@
 
 #include <stdio.h>
 
+#include "api/job.h"
 #include "api/model.h"
 #include "api/node.h"
 #include "api/tenant.h"
 #include "base/yaml.h"
 
-const struct resource_kind *const resource_kinds[] = {&model_kind, &node_kind, &tenant_kind, NULL};
+const struct resource_kind *const resource_kinds[] = {&model_kind, &job_kind, &node_kind,
+                                                      &tenant_kind, NULL};
 
 const struct resource_kind *resource_kind_find(struct str name)
 {
@@ -93,6 +95,11 @@ int resource_read(struct arena *a, struct str text, struct resource ***ret_resou
     return 0;
 }
 
+static const struct schema_field *status_of(const struct resource_kind *kind)
+{
+    return schema_find(kind->schema, STR("status"));
+}
+
 void resource_encode(const struct resource *resource, struct json_writer *w)
 {
     schema_encode(resource->type->schema, resource, w);
@@ -102,6 +109,12 @@ void resource_encode_spec(const struct resource *resource, struct json_writer *w
 {
     const struct schema_field *spec = resource->type->spec;
     schema_encode(spec->object, (const char *)resource + spec->offset, w);
+}
+
+void resource_encode_status(const struct resource *resource, struct json_writer *w)
+{
+    const struct schema_field *status = status_of(resource->type);
+    schema_encode(status->object, (const char *)resource + status->offset, w);
 }
 
 void resource_encode_metadata(const struct resource *resource, struct json_writer *w)
@@ -144,11 +157,15 @@ void resource_reference(struct buf *out)
                      "Written by the tables in src/api; a test keeps it up to date.\n\n"
                      "## Every resource\n\n"));
     schema_reference(&resource_metadata_schema, "metadata.", out);
-    buf_put(out, STR("\nWritten by the system:\n\n"));
+    buf_put(out, STR("\nWritten by the system, if the kind has no status of its own:\n\n"));
     schema_reference(&resource_status_schema, "status.", out);
     for (size_t i = 0; resource_kinds[i]; i++) {
         const struct resource_kind *kind = resource_kinds[i];
         buf_printf(out, "\n## %s\n\n%s\n\n", kind->name, kind->schema->description);
         schema_reference(kind->spec->object, "spec.", out);
+        if (status_of(kind)->object == &resource_status_schema)
+            continue;
+        buf_put(out, STR("\nWritten by the system:\n\n"));
+        schema_reference(status_of(kind)->object, "status.", out);
     }
 }

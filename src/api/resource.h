@@ -17,7 +17,11 @@
 
 #include "api/schema.h"
 
-enum { RESOURCE_NAME_MAX = 63 };
+enum {
+    RESOURCE_NAME_MAX = 63,
+    RESOURCE_PRIORITY_MIN = -1000, /* of what runs, against the rest of it */
+    RESOURCE_PRIORITY_MAX = 1000,
+};
 
 struct resource_metadata {
     struct str name;
@@ -45,7 +49,7 @@ struct resource {
     const struct resource_kind *type;
     int api_version, kind; /* indices into one-name sets; always 0 */
     struct resource_metadata metadata;
-    struct resource_status status;
+    struct resource_status status; /* of kinds that have none of their own */
 };
 
 struct resource_kind {
@@ -74,6 +78,7 @@ struct resource *resource_new(const struct resource_kind *kind, struct arena *a)
 /* Canonical JSON; equal resources give equal text. */
 void resource_encode(const struct resource *resource, struct json_writer *w);
 void resource_encode_spec(const struct resource *resource, struct json_writer *w);
+void resource_encode_status(const struct resource *resource, struct json_writer *w);
 /* Labels and annotations only. */
 void resource_encode_metadata(const struct resource *resource, struct json_writer *w);
 
@@ -88,35 +93,39 @@ void resource_encode_metadata(const struct resource *resource, struct json_write
 void resource_reference(struct buf *out);
 
 /* The fields with which each kind's table begins. `type_` embeds struct resource as `resource`. */
-#define RESOURCE_FIELDS(type_, kind_names)                                                   \
-    {                                                                                        \
-        .name = "apiVersion",                                                                \
-        .type = SCHEMA_ENUM,                                                                 \
-        .offset = offsetof(type_, resource.api_version),                                     \
-        .description = "The version of this description.",                                   \
-        .required = true,                                                                    \
-        .values = resource_api_versions,                                                     \
-    },                                                                                       \
-        {                                                                                    \
-            .name = "kind",                                                                  \
-            .type = SCHEMA_ENUM,                                                             \
-            .offset = offsetof(type_, resource.kind),                                        \
-            .description = "What kind of resource this is.",                                 \
-            .required = true,                                                                \
-            .values = (kind_names),                                                          \
-        },                                                                                   \
-        {                                                                                    \
-            .name = "metadata",                                                              \
-            .type = SCHEMA_OBJECT,                                                           \
-            .offset = offsetof(type_, resource.metadata),                                    \
-            .description = "Its name and what people attach to it.",                         \
-            .object = &resource_metadata_schema,                                             \
-        },                                                                                   \
-    {                                                                                        \
-        .name = "status", .type = SCHEMA_OBJECT, .offset = offsetof(type_, resource.status), \
-        .description = "What is the case; written by the system.",                           \
-        .object = &resource_status_schema,                                                   \
+#define RESOURCE_HEAD_FIELDS(type_, kind_names)                                                  \
+    {                                                                                            \
+        .name = "apiVersion",                                                                    \
+        .type = SCHEMA_ENUM,                                                                     \
+        .offset = offsetof(type_, resource.api_version),                                         \
+        .description = "The version of this description.",                                       \
+        .required = true,                                                                        \
+        .values = resource_api_versions,                                                         \
+    },                                                                                           \
+        {                                                                                        \
+            .name = "kind",                                                                      \
+            .type = SCHEMA_ENUM,                                                                 \
+            .offset = offsetof(type_, resource.kind),                                            \
+            .description = "What kind of resource this is.",                                     \
+            .required = true,                                                                    \
+            .values = (kind_names),                                                              \
+        },                                                                                       \
+    {                                                                                            \
+        .name = "metadata", .type = SCHEMA_OBJECT, .offset = offsetof(type_, resource.metadata), \
+        .description = "Its name and what people attach to it.",                                 \
+        .object = &resource_metadata_schema,                                                     \
     }
+
+#define RESOURCE_STATUS_FIELD(type_, member, table)                                    \
+    {                                                                                  \
+        .name = "status", .type = SCHEMA_OBJECT, .offset = offsetof(type_, member),    \
+        .description = "What is the case; written by the system.", .object = &(table), \
+    }
+
+/* Likewise, of a kind that has no status of its own. */
+#define RESOURCE_FIELDS(type_, kind_names)   \
+    RESOURCE_HEAD_FIELDS(type_, kind_names), \
+        RESOURCE_STATUS_FIELD(type_, resource.status, resource_status_schema)
 
 extern const char *const resource_api_versions[];
 extern const struct schema resource_metadata_schema, resource_status_schema;

@@ -156,4 +156,5 @@ const struct schema resource_status_schema = {
     .size = sizeof(struct resource_status),
     .fields = status_fields,
     .field_count = ARRAY_LEN(status_fields),
+    .open = true,
 };

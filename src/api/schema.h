@@ -3,8 +3,10 @@
  * One table per kind of resource. From it come: decoding a tree into a C struct with defaults and
  * checks, encoding it back, the text of `fairway explain`, and the check of what may not change.
  *
- * Rules: a field that is not in the table is an error. A value of zero (or no items, no text) is
- * the same as a field left out, and is not written unless it differs from the default.
+ * Rules: a field that is not in the table is an error, or is ignored if the table is `open`. A value
+ * of zero (or no items, no text) is the same as a field left out, and is not written unless it differs
+ * from the default. Of a number for which zero means something, `left_out` says which value stands for
+ * a field left out.
  *
  * Ownership: decoded strings and lists live in the report's arena. Thread rule: none; state is in
  * the arguments, tables are constant.
@@ -65,6 +67,7 @@ struct schema_field {
     size_t offset;
     const char *description;
     const char *fallback; /* the default, as one writes it; NULL: none */
+    int64_t left_out;     /* of a number without a default: see above */
     int64_t min, max;     /* of a number, or the length of a text or list; max 0: no limit */
     bool required;
     bool immutable;
@@ -82,6 +85,7 @@ struct schema {
     size_t field_count;
     /* What concerns several fields at once; run when each of them is right by itself. May be NULL. */
     void (*check)(const void *object, struct schema_report *report);
+    bool open; /* what the system wrote, of whatever version: see above */
 };
 
 /* ---- problems ---- */
@@ -127,6 +131,9 @@ void schema_encode(const struct schema *schema, const void *object, struct json_
 /* Reports each immutable field that has a value in `before` and another one in `after`. */
 void schema_check_change(const struct schema *schema, const void *before, const void *after,
                          struct schema_report *r);
+
+/* The name of the first field that differs; NULL: they are equal. */
+const char *schema_difference(const struct schema *schema, const void *a, const void *b);
 
 /* Text for people about the field at `path` ("spec.engine"; "" is the whole). ERR_NOT_FOUND with the
  * nearest known name in err. */

@@ -328,6 +328,8 @@ static void decode_absent(const struct schema_field *field, void *object, struct
         decode_inside(field->object, field->name, NULL, member(object, field), r);
     else if (field->fallback)
         decode_scalar(field, &(struct source){NULL, str_from(field->fallback)}, object, r);
+    else if (field->left_out)
+        *(int64_t *)member(object, field) = field->left_out;
 }
 
 void schema_decode(const struct schema *schema, const struct json *node, void *object,
@@ -348,9 +350,9 @@ void schema_decode(const struct schema *schema, const struct json *node, void *o
     json_each(child, node)
     {
         const struct schema_field *field = schema_find(schema, child->key);
-        if (!field)
+        if (!field && !schema->open)
             unknown_field(schema, child, r);
-        else if (json_get(node, child->key) != child)
+        else if (field && json_get(node, child->key) != child)
             schema_problem(r, field->name, "is given twice");
     }
     if (r->count == problems && !r->no_memory && schema->check)

@@ -42,7 +42,7 @@ static bool is_written(const struct schema_field *field, const void *object)
     case SCHEMA_OBJECT:
         return has_fields(field->object, value);
     default:
-        return *(const int64_t *)value != 0;
+        return *(const int64_t *)value != field->left_out;
     }
 }
 
@@ -154,7 +154,7 @@ void schema_encode(const struct schema *schema, const void *object, struct json_
 static bool same_value(const struct schema_field *field, const void *before, const void *after,
                        struct schema_report *r)
 {
-    enum { VALUE_MAX = 1 << 20 };
+    enum { VALUE_MAX = 4 << 20 }; /* as large as a resource may be */
     struct buf texts[2];
     const void *values[] = {before, after};
     for (int i = 0; i < 2; i++) {
@@ -168,6 +168,17 @@ static bool same_value(const struct schema_field *field, const void *before, con
     buf_fini(&texts[0]);
     buf_fini(&texts[1]);
     return same;
+}
+
+const char *schema_difference(const struct schema *schema, const void *a, const void *b)
+{
+    struct schema_report r = {0};
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct schema_field *field = &schema->fields[i];
+        if (!same_value(field, member(a, field), member(b, field), &r) || r.no_memory)
+            return field->name;
+    }
+    return NULL;
 }
 
 void schema_check_change(const struct schema *schema, const void *before, const void *after,

@@ -6,6 +6,9 @@
 #define LIMIT(member) \
     (offsetof(struct tenant_spec, limits.member) - offsetof(struct tenant_spec, limits))
 
+#define GPU_QUOTA(member) offsetof(struct tenant_gpu_quota, member)
+#define GPUS_MAX          (INT64_C(1000000) * 1000) /* a million */
+
 static const char *const kind_names[] = {"Tenant", NULL};
 static const char *const priority_names[] = {"high", "normal", "low", NULL};
 
@@ -77,13 +80,62 @@ static const struct schema limits_schema = {
     .field_count = ARRAY_LEN(limits_fields),
 };
 
+static const struct schema_field gpu_quota_fields[] = {
+    {
+        .name = "gpus",
+        .type = SCHEMA_MILLI,
+        .offset = GPU_QUOTA(gpus),
+        .description =
+            "GPUs that its models and jobs have a right to, like 4 or 500m. Left out: it "
+            "has no quota, and uses what is in nobody's.",
+        .max = GPUS_MAX,
+        .left_out = TENANT_NO_QUOTA,
+    },
+    {
+        .name = "borrow",
+        .type = SCHEMA_MILLI,
+        .offset = GPU_QUOTA(borrow),
+        .description = "So many more it may use while others do not need theirs; they get them "
+                       "back. Left out: no limit.",
+        .max = GPUS_MAX,
+        .left_out = TENANT_NO_QUOTA,
+    },
+    {
+        .name = "lend",
+        .type = SCHEMA_MILLI,
+        .offset = GPU_QUOTA(lend),
+        .description = "So many of its own others may use while it does not need them. Left out: "
+                       "no limit.",
+        .max = GPUS_MAX,
+        .left_out = TENANT_NO_QUOTA,
+    },
+};
+
+static void check_gpu_quota(const void *object, struct schema_report *r)
+{
+    const struct tenant_gpu_quota *quota = object;
+    if (quota->gpus == TENANT_NO_QUOTA && quota->borrow != TENANT_NO_QUOTA)
+        schema_problem(r, "borrow", "is for a quota; add gpus (0: all is borrowed)");
+    if (quota->gpus == TENANT_NO_QUOTA && quota->lend != TENANT_NO_QUOTA)
+        schema_problem(r, "lend", "is for a quota; add gpus");
+}
+
+static const struct schema gpu_quota_schema = {
+    .name = "gpuQuota",
+    .description = "Which GPUs its models and jobs may use.",
+    .size = sizeof(struct tenant_gpu_quota),
+    .fields = gpu_quota_fields,
+    .field_count = ARRAY_LEN(gpu_quota_fields),
+    .check = check_gpu_quota,
+};
+
 static const struct schema_field spec_fields[] = {
     {
         .name = "weight",
         .type = SCHEMA_INT,
         .offset = offsetof(struct tenant_spec, weight),
-        .description = "Its share of the tokens where tenants wait: twice the weight, twice the "
-                       "tokens.",
+        .description = "Its share where tenants wait, of tokens and of GPUs: twice the weight, "
+                       "twice the share.",
         .fallback = "1",
         .min = 1,
         .max = 1000,
@@ -111,6 +163,13 @@ static const struct schema_field spec_fields[] = {
         .offset = offsetof(struct tenant_spec, limits),
         .description = "What the tenant may use; a request over a limit is answered with 429.",
         .object = &limits_schema,
+    },
+    {
+        .name = "gpuQuota",
+        .type = SCHEMA_OBJECT,
+        .offset = offsetof(struct tenant_spec, gpu_quota),
+        .description = "Which GPUs its models and jobs may use.",
+        .object = &gpu_quota_schema,
     },
 };
 

@@ -8,6 +8,13 @@
 
 enum tenant_priority { TENANT_PRIORITY_HIGH, TENANT_PRIORITY_NORMAL, TENANT_PRIORITY_LOW };
 
+enum { TENANT_NO_QUOTA = -1 };
+
+struct tenant_gpu_quota {
+    int64_t gpus;         /* thousandths; TENANT_NO_QUOTA: it has no quota of its own */
+    int64_t borrow, lend; /* likewise; TENANT_NO_QUOTA: no limit */
+};
+
 struct tenant_spec {
     int64_t weight;
     int priority; /* enum tenant_priority: the highest that its requests may have */
@@ -17,6 +24,7 @@ struct tenant_spec {
         int64_t budget_per_day, budget_per_month; /* millionths; 0: none */
         int64_t queue_length;                     /* per model; 0: none */
     } limits;
+    struct tenant_gpu_quota gpu_quota;
 };
 
 struct tenant {

@@ -105,3 +105,29 @@ int cli_state_dir(const char *option, char ret_path[PATH_MAX], struct err *err)
         return err_set(err, ERR_TOO_BIG, "the path of the state folder is too long");
     return 0;
 }
+
+/* Splits "job/train" into `kind` and what is returned. */
+static const char *split(const char *argument, struct str *kind)
+{
+    const char *slash = strchr(argument, '/');
+    if (slash)
+        *kind = (struct str){argument, (size_t)(slash - argument)};
+    return slash ? slash + 1 : argument;
+}
+
+int cli_object_parse(const struct verb *v, const char *const *arguments, int count,
+                     const char *const *kinds, struct cli_object *ret_object)
+{
+    char known[128] = "";
+    struct str kind = count == 2 ? str_from(arguments[0]) : str_from(kinds[0]);
+    const char *name = count == 2 ? arguments[1] : split(arguments[0], &kind);
+    for (size_t i = 0; kinds[i]; i++) {
+        if (str_eq(kind, str_from(kinds[i]))) {
+            *ret_object = (struct cli_object){kinds[i], name};
+            return 0;
+        }
+        size_t len = strlen(known);
+        snprintf(known + len, sizeof(known) - len, "%s%s", i ? " or " : "", kinds[i]);
+    }
+    return cli_usage(v, "this is for a %s, not a %.*s", known, STR_ARG(kind));
+}

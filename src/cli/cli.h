@@ -53,6 +53,16 @@ struct cli_option {
 int cli_parse(const struct verb *v, int argc, char **argv, const struct cli_option *options,
               size_t option_count, const char **ret_arguments, int max, int *ret_count);
 
+/* ---- objects ---- */
+
+struct cli_object {
+    const char *kind, *name;
+};
+/* "NAME", "KIND NAME" or "KIND/NAME" of one or two arguments; the first of `kinds` (which end with NULL) if none is said.
+ * CLI_USAGE, and said, when it is another kind. */
+int cli_object_parse(const struct verb *v, const char *const *arguments, int count,
+                     const char *const *kinds, struct cli_object *ret_object);
+
 /* ---- where things are ---- */
 
 /* --state, else FAIRWAY_STATE, else $XDG_STATE_HOME/fairway, else ~/.local/state/fairway. */

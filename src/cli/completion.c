@@ -24,15 +24,19 @@ static void bash(void)
     print_verbs("", "", " ");
     printf("\" -- \"$word\"))\n    return\n  fi\n"
            "  case ${COMP_WORDS[1]} in\n"
-           "  get) COMPREPLY=($(compgen -W 'models tenants nodes replicas gateways events' -- "
+           "  get) COMPREPLY=($(compgen -W 'models jobs tenants nodes replicas gateways events' -- "
            "\"$word\")) ;;\n"
-           "  chat | scale | delete | describe | logs)\n"
+           "  delete | describe | logs)\n"
+           "    COMPREPLY=($(compgen -W \"$(fairway get models 2>/dev/null | awk 'NR > 1 {print "
+           "$1}') $(fairway get jobs 2>/dev/null | awk 'NR > 1 {print \"job/\" $1}')\" "
+           "-- \"$word\")) ;;\n"
+           "  chat | scale)\n"
            "    COMPREPLY=($(compgen -W \"$(fairway get models 2>/dev/null | awk 'NR > 1 {print "
            "$1}')\" "
            "-- \"$word\")) ;;\n"
            "  simulate)\n"
            "    case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
-           "    simulate) COMPREPLY=($(compgen -W openb -- \"$word\")) ;;\n"
+           "    simulate) COMPREPLY=($(compgen -W \"run openb\" -- \"$word\")) ;;\n"
            "    --policy | -p) COMPREPLY=($(compgen -W '");
     print_policies(" ");
     printf("' -- \"$word\")) ;;\n"

@@ -8,21 +8,23 @@ static void heading(const char *text)
     printf("\n%s\n", text);
 }
 
-/* `path` below which the list of the model's lies; each item by print(). */
-static int list(const char *state, const char *path, const char *model,
-                void (*print)(const struct json *item), struct err *err)
+static void print_items(const struct json *items, void (*print)(const struct json *item))
 {
-    struct client_reply reply;
-    char whole[512];
-    snprintf(whole, sizeof(whole), "%s/%s", path, model);
-    int error = client_call(state, "GET", whole, STR_NONE, &reply, err);
-    if (error)
-        return error;
-    const struct json *items = json_get(reply.body, STR("items"));
     if (!items || !items->count)
         printf("  none\n");
     for (const struct json *item = items ? items->first : NULL; item; item = item->next)
         print(item);
+}
+
+/* What the admin API has at the path, each item by print(). */
+static int list(const char *state, const char *path, void (*print)(const struct json *item),
+                struct err *err)
+{
+    struct client_reply reply;
+    int error = client_call(state, "GET", path, STR_NONE, &reply, err);
+    if (error)
+        return error;
+    print_items(json_get(reply.body, STR("items")), print);
     client_reply_fini(&reply);
     return 0;
 }
@@ -55,45 +57,86 @@ static void print_event(const struct json *e)
            cli_text(json_get(e, STR("reason")), ""), cli_text(json_get(e, STR("message")), ""));
 }
 
-static int describe(const char *state, const char *model, struct err *err)
+static void print_member(const struct json *m)
+{
+    const struct json *exit_code = json_get(m, STR("exitCode"));
+    printf("  %.0f  process %.0f ", cli_number(m, STR("rank")), cli_number(m, STR("pid")));
+    if (exit_code)
+        printf("ended with %.0f\n", cli_number(m, STR("exitCode")));
+    else
+        printf("runs\n");
+}
+
+/* What a kind has beside its resource. */
+static int print_replicas(const char *state, const char *model, const struct json *resource,
+                          struct err *err)
+{
+    char path[512];
+    heading("Replicas:");
+    snprintf(path, sizeof(path), "/v1/replicas/%s", model);
+    return list(state, path, print_replica, err);
+}
+
+static int print_members(const char *state, const char *job, const struct json *resource,
+                         struct err *err)
+{
+    heading("Members:");
+    print_items(json_get(json_get(resource, STR("status")), STR("members")), print_member);
+    return 0;
+}
+
+static const struct {
+    const char *word, *kind;
+    int (*print_parts)(const char *state, const char *name, const struct json *resource,
+                       struct err *err);
+} kinds[] = {{"model", "Model", print_replicas}, {"job", "Job", print_members}};
+static const char *const kind_words[] = {"model", "job", NULL};
+
+static int describe(const char *state, const struct cli_object *object, struct err *err)
 {
     struct client_reply reply;
     char path[512];
-    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/models/%s", model);
+    size_t kind = 0;
+    while (strcmp(kinds[kind].word, object->kind) != 0)
+        kind++;
+    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/%ss/%s", object->kind, object->name);
     int error = client_call(state, "GET", path, STR_NONE, &reply, err);
     if (error)
         return error;
     cli_print_tree(reply.body, CLI_YAML);
+    error = kinds[kind].print_parts(state, object->name, reply.body, err);
     client_reply_fini(&reply);
-    heading("Replicas:");
-    error = list(state, "/v1/replicas", model, print_replica, err);
     heading("Events:");
-    return error ? error : list(state, "/v1/events", model, print_event, err);
+    snprintf(path, sizeof(path), "/v1/events/%s?kind=%s", object->name, kinds[kind].kind);
+    return error ? error : list(state, path, print_event, err);
 }
 
 static int run(int argc, char **argv)
 {
     const char *arguments[2], *state_option = NULL;
     const struct cli_option options[] = {{"--state", 0, &state_option, NULL}};
+    struct cli_object object;
     int count;
     int done =
         cli_parse(&verb_describe, argc, argv, options, ARRAY_LEN(options), arguments, 2, &count);
     if (done)
         return MAX(done, 0);
     if (count == 0)
-        return cli_usage(&verb_describe, "say which model");
+        return cli_usage(&verb_describe, "say which model or job");
+    if (cli_object_parse(&verb_describe, arguments, count, kind_words, &object))
+        return CLI_USAGE;
     char state[PATH_MAX];
     struct err err;
-    const char *name = arguments[count - 1], *slash = strchr(name, '/');
-    if (cli_state_dir(state_option, state, &err) || describe(state, slash ? slash + 1 : name, &err))
+    if (cli_state_dir(state_option, state, &err) || describe(state, &object, &err))
         return cli_fail(&err);
     return CLI_OK;
 }
 
 const struct verb verb_describe = {
     .name = "describe",
-    .arguments = "[model] NAME",
-    .summary = "Show a model with its replicas and what happened to them",
+    .arguments = "[model|job] NAME",
+    .summary =
+        "Show a model with its replicas, or a job with its members, and what happened to them",
     .help = "      --state FOLDER    of the Fairway to ask\n",
     .run = run,
 };

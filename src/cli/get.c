@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <stdio.h>
 
 #include "cli/client.h"
@@ -123,7 +124,9 @@ static void print_events(const struct json *items, struct arena *a)
         const struct json *at = json_get(item, STR("time"));
         struct str age = at ? cli_age(a, at->text) : STR("-");
         cli_table_cell(t, "%.*s", STR_ARG(age));
-        cli_table_cell(t, "%s", cli_text(json_get(item, STR("object")), ""));
+        const char *kind = cli_text(json_get(item, STR("kind")), "?");
+        cli_table_cell(t, "%c%s/%s", tolower((unsigned char)kind[0]), kind + 1,
+                       cli_text(json_get(item, STR("object")), ""));
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("reason")), ""));
         cli_table_cell(t, "%s", cli_text(json_get(item, STR("message")), ""));
     }
@@ -146,6 +149,48 @@ static void print_tenants(const struct json *items, struct arena *a)
         cli_table_cell(t, "%u", limits ? limits->count : 0);
         struct str age = created ? cli_age(a, created->text) : STR("-");
         cli_table_cell(t, "%.*s", STR_ARG(age));
+    }
+    cli_table_print(t);
+}
+
+/* What all members ask for: "8", "2 x 20Gi", "2 x 1g.10gb" or "-". */
+static void put_asked(struct cli_table *t, const struct json *spec)
+{
+    const struct json *resources = json_get(spec, STR("resources"));
+    const struct json *mig = json_get(resources, STR("mig"));
+    const struct json *part = mig ? mig : json_get(resources, STR("gpuMemory"));
+    double members = cli_number(spec, STR("members"));
+    double gpus =
+        cli_number(resources, STR("gpus")) + cli_number(resources, STR("gpuShare")) / 1000;
+    if (gpus > 0)
+        cli_table_cell(t, "%g", gpus * members);
+    else if (part)
+        cli_table_cell(t, "%.0f x %.*s", members,
+                       STR_ARG(part->type == JSON_STRING ? part->text : part->raw));
+    else
+        cli_table_cell(t, "-");
+}
+
+static void print_jobs(const struct json *items, struct arena *a)
+{
+    static const char *const headings[] = {"NAME",   "PHASE",    "MEMBERS", "GPUS",
+                                           "TENANT", "PRIORITY", "AGE",     "REASON"};
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    json_each(item, items)
+    {
+        const struct json *meta = json_get(item, STR("metadata"));
+        const struct json *spec = json_get(item, STR("spec"));
+        const struct json *status = json_get(item, STR("status"));
+        const struct json *created = json_get(meta, STR("creationTimestamp"));
+        cli_table_cell(t, "%s", cli_text(json_get(meta, STR("name")), ""));
+        cli_table_cell(t, "%s", cli_text(json_get(status, STR("phase")), ""));
+        cli_table_cell(t, "%.0f", number(json_get(spec, STR("members")), 1));
+        put_asked(t, spec);
+        cli_table_cell(t, "%s", cli_text(json_get(spec, STR("tenant")), "-"));
+        cli_table_cell(t, "%.0f", number(json_get(spec, STR("priority")), 0));
+        struct str age = created ? cli_age(a, created->text) : STR("-");
+        cli_table_cell(t, "%.*s", STR_ARG(age));
+        cli_table_cell(t, "%s", cli_text(json_get(status, STR("reason")), ""));
     }
     cli_table_print(t);
 }
@@ -175,6 +220,7 @@ static const struct {
     void (*print)(const struct json *items, struct arena *a);
 } kinds[] = {
     {{"models", "model", "m"}, "/apis/fairway.dev/v1/models", print_models},
+    {{"jobs", "job", "j"}, "/apis/fairway.dev/v1/jobs", print_jobs},
     {{"nodes", "node", "n"}, "/apis/fairway.dev/v1/nodes", print_nodes},
     {{"tenants", "tenant", "t"}, "/apis/fairway.dev/v1/tenants", print_tenants},
     {{"replicas", "replica", "r"}, "/v1/replicas", print_replicas},
@@ -218,11 +264,12 @@ static int run(int argc, char **argv)
         return cli_usage(&verb_get, "-o takes table, json or yaml, not %s", output_option);
     if (count == 0)
         return cli_usage(&verb_get,
-                         "say what: models, tenants, nodes, replicas, gateways or events");
+                         "say what: models, jobs, tenants, nodes, replicas, gateways or events");
     int kind = find_kind(arguments[0]);
     if (kind < 0)
         return cli_usage(&verb_get,
-                         "there are models, tenants, nodes, replicas, gateways and events, not %s",
+                         "there are models, jobs, tenants, nodes, replicas, gateways and events, "
+                         "not %s",
                          arguments[0]);
     char state[PATH_MAX], path[1024];
     struct err err;
@@ -242,7 +289,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_get = {
     .name = "get",
-    .arguments = "models|tenants|nodes|replicas|gateways|events [NAME] [-o table|json|yaml]",
+    .arguments = "models|jobs|tenants|nodes|replicas|gateways|events [NAME] [-o table|json|yaml]",
     .summary = "List objects, or show one",
     .help = "  -o, --output FORMAT   table (default), json or yaml\n"
             "      --state FOLDER    of the Fairway to ask\n",

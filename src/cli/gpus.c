@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `fairway gpus`: one row per GPU of this node, with a bar of its memory. What is not known is "-". */
+/* `fairway gpus`: one row per GPU of this node, with a bar of its memory, and who sits there. What is not known is "-". */
 #include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "cli/client.h"
 
-enum { BAR_CELLS = 20, CELL_PARTS = 8, BAR_MAX = BAR_CELLS * 3 + 1 };
+enum { BAR_CELLS = 20, CELL_PARTS = 8, BAR_MAX = BAR_CELLS * 3 + 1, USERS_MAX = 256 };
 
 /* A terminal whose locale says so. */
 static bool shows_unicode(void)
@@ -66,10 +66,31 @@ static void put_health(struct cli_table *t, const struct json *gpu)
                    reason);
 }
 
+/* "model/chat, job/train #2 (500/1000)": members of jobs by their rank, shares with their size. */
+static void put_users(struct cli_table *t, const struct json *gpu)
+{
+    char text[USERS_MAX] = "-";
+    size_t len = 0;
+    json_each(user, json_get(gpu, STR("users")))
+    {
+        const char *name = cli_text(json_get(user, STR("name")), "");
+        int share = (int)cli_number(user, STR("share"));
+        if (len < sizeof(text))
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "", name);
+        if (len < sizeof(text) && strncmp(name, "job/", 4) == 0)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, " #%.0f",
+                                    cli_number(user, STR("member")));
+        if (len < sizeof(text) && share < 1000)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, " (%d/1000)", share);
+    }
+    cli_table_cell(t, "%s", text);
+}
+
 static void print(const struct json *body)
 {
-    static const char *const headings[] = {"GPU",         "MODEL",       "MEMORY", "USED",
-                                           "UTILISATION", "TEMPERATURE", "POWER",  "HEALTH"};
+    static const char *const headings[] = {"GPU",   "MODEL",       "MEMORY",
+                                           "USED",  "UTILISATION", "TEMPERATURE",
+                                           "POWER", "HEALTH",      "USED BY"};
     const char *state = cli_text(json_get(body, STR("state")), "");
     bool unicode = shows_unicode();
     struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
@@ -82,6 +103,7 @@ static void print(const struct json *body)
         put_amount(t, gpu, STR("temperature"), "C");
         put_amount(t, gpu, STR("power"), "W");
         put_health(t, gpu);
+        put_users(t, gpu);
     }
     cli_table_print(t);
     if (strcmp(state, "ready") != 0)
@@ -106,7 +128,7 @@ static int run(int argc, char **argv)
 const struct verb verb_gpus = {
     .name = "gpus",
     .arguments = "[-o table|json|yaml]",
-    .summary = "Show this machine's GPUs: memory, load, health",
+    .summary = "Show this machine's GPUs: memory, load, health, users",
     .help = "  -o, --output FORMAT   table (default), json or yaml\n"
             "      --state FOLDER    of the Fairway to ask\n",
     .run = run,

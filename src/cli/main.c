@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "cli/cli.h"
+#include "runtime/local/shim.h"
 
 const struct verb *const cli_verbs[] = {
     &verb_up,      &verb_gateway,    &verb_down, &verb_apply, &verb_get,     &verb_describe,
@@ -54,6 +55,8 @@ int main(int argc, char **argv)
         overview(argc > 1 ? stdout : stderr);
         return argc > 1 ? CLI_OK : CLI_USAGE;
     }
+    if (str_eq(name, STR("shim"))) /* for Fairway itself */
+        return shim_run(argv + 2);
     if (str_eq(name, STR("--version")))
         name = STR("version");
     const struct verb *v = find(name);

@@ -22,18 +22,13 @@ static int parse_state_only(const struct verb *v, int argc, char **argv, const c
     return cli_state_dir(state_option, state, &err) ? cli_fail(&err) : 0;
 }
 
-/* "model/chat" or "chat". */
-static const char *model_name(const char *argument)
-{
-    const char *slash = strchr(argument, '/');
-    return slash ? slash + 1 : argument;
-}
-
 /* ---- scale ---- */
 
 static int run_scale(int argc, char **argv)
 {
+    static const char *const kinds[] = {"model", NULL};
     const char *arguments[1], *state_option = NULL, *replicas = NULL;
+    struct cli_object object;
     const struct cli_option options[] = {{"--replicas", 'r', &replicas, NULL},
                                          {"--state", 0, &state_option, NULL}};
     int count;
@@ -46,16 +41,17 @@ static int run_scale(int argc, char **argv)
         return cli_usage(&verb_scale, "give a model and --replicas N");
     if (str_to_u64(str_from(replicas), &wanted))
         return cli_usage(&verb_scale, "--replicas takes a number, not %s", replicas);
+    if (cli_object_parse(&verb_scale, arguments, count, kinds, &object))
+        return CLI_USAGE;
     char state[PATH_MAX], path[512], body[64];
     struct err err;
     struct client_reply reply;
-    const char *name = model_name(arguments[0]);
-    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/models/%s/scale", name);
+    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/models/%s/scale", object.name);
     snprintf(body, sizeof(body), "{\"replicas\": %llu}", (unsigned long long)wanted);
     if (cli_state_dir(state_option, state, &err) ||
         client_call(state, "PUT", path, str_from(body), &reply, &err))
         return cli_fail(&err);
-    printf("model/%s scaled to %llu\n", name, (unsigned long long)wanted);
+    printf("model/%s scaled to %llu\n", object.name, (unsigned long long)wanted);
     client_reply_fini(&reply);
     return CLI_OK;
 }
@@ -73,32 +69,33 @@ const struct verb verb_scale = {
 
 static int run_delete(int argc, char **argv)
 {
+    static const char *const kinds[] = {"model", "job", "tenant", NULL};
     const char *arguments[2];
     char state[PATH_MAX], path[512];
+    struct cli_object object;
     int count;
     int done = parse_state_only(&verb_delete, argc, argv, arguments, 2, &count, state);
     if (done)
         return MAX(done, 0);
     if (count == 0)
-        return cli_usage(&verb_delete, "say what: MODEL, model NAME or tenant NAME");
-    const char *kind = count == 2 ? arguments[0] : "model",
-               *name = model_name(arguments[count - 1]);
-    if (strcmp(kind, "model") != 0 && strcmp(kind, "tenant") != 0)
-        return cli_usage(&verb_delete, "models and tenants can be deleted, not a %s", kind);
+        return cli_usage(&verb_delete, "say what: MODEL, job NAME or tenant NAME");
+    if (cli_object_parse(&verb_delete, arguments, count, kinds, &object))
+        return CLI_USAGE;
     struct err err;
     struct client_reply reply;
-    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/%ss/%s", kind, name);
+    snprintf(path, sizeof(path), "/apis/fairway.dev/v1/%ss/%s", object.kind, object.name);
     if (client_call(state, "DELETE", path, STR_NONE, &reply, &err))
         return cli_fail(&err);
-    printf("%s/%s deleted\n", kind, name);
+    printf("%s/%s deleted\n", object.kind, object.name);
     client_reply_fini(&reply);
     return CLI_OK;
 }
 
 const struct verb verb_delete = {
     .name = "delete",
-    .arguments = "[model|tenant] NAME",
-    .summary = "Delete a model, whose running requests end first, or a tenant's weight and limits",
+    .arguments = "[model|job|tenant] NAME",
+    .summary =
+        "Delete a model, whose running requests end first, a job, or a tenant's weight and limits",
     .help = "      --state FOLDER    of the Fairway to ask\n",
     .run = run_delete,
 };

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/cli.h"
+#include "cli/simulate.h"
 #include "sim/openb.h"
 
 #define TRACE_MAX ((size_t)1 << 30) /* memory of a trace */
@@ -142,13 +142,13 @@ static int simulate(const struct request *q)
     return CLI_OK;
 }
 
-static int policy_usage(const char *name)
+int simulate_policy_usage(const char *given)
 {
     char names[256] = "";
     for (const struct place_policy *const *p = place_policies; *p; p++)
         snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", names[0] ? ", " : "",
                  (*p)->name);
-    return cli_usage(&verb_simulate, "--policy takes one of %s, not %s", names, name);
+    return cli_usage(&verb_simulate, "--policy takes one of %s, not %s", names, given);
 }
 
 static int run(int argc, char **argv)
@@ -163,15 +163,17 @@ static int run(int argc, char **argv)
         {"--no-speed", 0, NULL, &q.no_speed},
     };
     int count;
+    if (argc > 1 && strcmp(argv[1], "run") == 0)
+        return simulate_run(argc - 1, argv + 1);
     int done = cli_parse(v, argc, argv, options, ARRAY_LEN(options), experiment, 1, &count);
     if (done)
         return MAX(done, 0);
     if (count == 0 || strcmp(experiment[0], "openb") != 0)
-        return cli_usage(v, "say which experiment: openb");
+        return cli_usage(v, "say what to simulate: run FILE, or openb");
     if (!q.nodes || !q.tasks)
         return cli_usage(v, "give --nodes FILE and --pods FILE");
     if (!(q.options.policy = place_policy_find(str_from(policy))))
-        return policy_usage(policy);
+        return simulate_policy_usage(policy);
     if (str_to_u64(str_from(seed), &q.options.seed))
         return cli_usage(v, "--seed takes a number, not %s", seed);
     if (str_to_double(str_from(arrive), &q.options.arrive) || q.options.arrive <= 0 ||
@@ -184,17 +186,30 @@ static int run(int argc, char **argv)
 
 const struct verb verb_simulate = {
     .name = "simulate",
-    .arguments = "openb --nodes FILE --pods FILE [options]",
-    .summary = "Try a placement policy on a recorded GPU cluster",
+    .arguments = "run FILE [options] | openb --nodes FILE --pods FILE [options]",
+    .summary = "Try the GPU scheduler on a simulated cluster",
     .help =
-        "Tasks arrive one by one and never leave; it tells how much of the GPUs is given out when "
-        "so\n"
-        "much of them has been asked for. Files are CSV, plain or gzip, as of the openb trace.\n\n"
+        "run: a cluster, its quotas and who comes when, from a YAML file, in virtual time. It "
+        "tells\n"
+        "who waits how long and what the GPUs do.\n\n"
+        "  -p, --policy LIST     of placement: first_fit, best_fit, packing, clustering, "
+        "dot_product,\n"
+        "                        random, fgd or fairway (default); several, with commas, side by "
+        "side\n"
+        "      --seed N          of what comes when, and of faults (1)\n"
+        "      --set PATH=VALUE  changes the file for this run: nodes.NAME.count=4; several times\n"
+        "      --compare FILE    another file, side by side\n"
+        "      --html FILE       the report as one page with plots\n"
+        "      --trace FILE      every decision, as lines of JSON\n"
+        "  -o, --output FORMAT   table (default) or json\n\n"
+        "openb: tasks of a recorded cluster arrive one by one and never leave; it tells how much "
+        "of\n"
+        "the GPUs is given out when so much of them has been asked for. Files are CSV, plain or "
+        "gzip,\n"
+        "as of the openb trace.\n\n"
         "  -n, --nodes FILE      columns cpu_milli, memory_mib, gpu, model\n"
         "      --pods FILE       columns cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec\n"
-        "  -p, --policy NAME     first_fit, best_fit, packing, clustering, dot_product, random, "
-        "fgd\n"
-        "                        or fairway (default)\n"
+        "  -p, --policy NAME     one of those above\n"
         "      --seed N          of the order of nodes and tasks (1)\n"
         "      --arrive X        tasks arrive until they ask for X times the GPUs (1.3)\n"
         "      --no-speed        leave out what differs from run to run\n"

@@ -82,13 +82,62 @@ static void print(const struct json *r)
     print_end(r);
 }
 
+/* ---- models and jobs ---- */
+
+static void print_model(const struct json *model)
+{
+    const struct json *status = json_get(model, STR("status"));
+    const struct json *conditions = json_get(status, STR("conditions"));
+    const char *message =
+        conditions && conditions->first ? text(conditions->first, STR("message")) : "";
+    printf("model      %s\nphase      %s, %.0f of %.0f replicas ready\n",
+           text(json_get(model, STR("metadata")), STR("name")), text(status, STR("phase")),
+           cli_number(status, STR("readyReplicas")),
+           cli_number(json_get(model, STR("spec")), STR("replicas")));
+    if (message[0])
+        printf("why        %s\n", message);
+}
+
+static void print_job(const struct json *job)
+{
+    const struct json *status = json_get(job, STR("status"));
+    printf("job        %s\nphase      %s (%s)\nattempts   %.0f, evicted %.0f times, failed %.0f "
+           "times\nwhy        %s\n",
+           text(json_get(job, STR("metadata")), STR("name")), text(status, STR("phase")),
+           text(status, STR("reason")), cli_number(status, STR("attempts")),
+           cli_number(status, STR("evictions")), cli_number(status, STR("failures")),
+           text(status, STR("message")));
+}
+
+/* "job/NAME" and "model/NAME": which no id of a request is like. */
+static const struct {
+    const char *prefix, *path;
+    void (*print)(const struct json *object);
+} objects[] = {
+    {"model/", "/apis/fairway.dev/v1/models/", print_model},
+    {"job/", "/apis/fairway.dev/v1/jobs/", print_job},
+};
+
+static int show(const char *state, const char *what, enum cli_output output)
+{
+    char path[512];
+    for (size_t i = 0; i < ARRAY_LEN(objects); i++) {
+        size_t len = strlen(objects[i].prefix);
+        if (strncmp(what, objects[i].prefix, len) != 0)
+            continue;
+        snprintf(path, sizeof(path), "%s%s", objects[i].path, what + len);
+        return client_show(state, path, output, objects[i].print);
+    }
+    snprintf(path, sizeof(path), "/v1/requests/%s", what);
+    return client_show(state, path, output, print);
+}
+
 static int run(int argc, char **argv)
 {
     const char *arguments[1], *state_option = NULL, *output_option = NULL;
     const struct cli_option options[] = {{"--output", 'o', &output_option, NULL},
                                          {"--state", 0, &state_option, NULL}};
     enum cli_output output;
-    char path[512];
     int count;
     int done = cli_parse(&verb_why, argc, argv, options, ARRAY_LEN(options), arguments, 1, &count);
     if (done)
@@ -96,16 +145,20 @@ static int run(int argc, char **argv)
     if (cli_output_parse(output_option, &output))
         return cli_usage(&verb_why, "-o takes table, json or yaml, not %s", output_option);
     if (count == 0)
-        return cli_usage(&verb_why, "say which request: its id is in the answer's x-request-id");
-    snprintf(path, sizeof(path), "/v1/requests/%s", arguments[0]);
-    return client_show(state_option, path, output, print);
+        return cli_usage(&verb_why,
+                         "say which: job/NAME, model/NAME, or a request by its id, which "
+                         "is in the answer's x-request-id");
+    return show(state_option, arguments[0], output);
 }
 
 const struct verb verb_why = {
     .name = "why",
-    .arguments = "REQUEST [-o table|json|yaml]",
-    .summary = "Explain a request: who it waited for, which replica it got and why, what it used",
-    .help = "REQUEST is the x-request-id of the answer; `fairway top` shows the newest ones.\n\n"
+    .arguments = "REQUEST|model/NAME|job/NAME [-o table|json|yaml]",
+    .summary = "Explain why a request, a model or a job waits, and what became of it",
+    .help = "REQUEST is the x-request-id of the answer; `fairway top` shows the newest ones: who "
+            "it waited for, which replica\n"
+            "it got and why, what it used. Of a model or job that waits: what is short, by how "
+            "much, and who has it.\n\n"
             "  -o, --output FORMAT   table (default), json or yaml\n"
             "      --state FOLDER    of the Fairway to ask\n",
     .run = run,

@@ -144,6 +144,8 @@ static void put_event(struct json_writer *w, const struct store_event *e)
     char at[CLOCK_RFC3339_MAX];
     json_object(w);
     json_member_str(w, STR("time"), str_from(clock_rfc3339(e->at, at)));
+    json_key(w, STR("kind"));
+    json_str(w, e->kind);
     json_key(w, STR("object"));
     json_str(w, e->name);
     json_key(w, STR("reason"));
@@ -153,7 +155,7 @@ static void put_event(struct json_writer *w, const struct store_event *e)
     json_end(w);
 }
 
-/* The oldest first, as people read. */
+/* The oldest first, as people read; ?kind=Job: of these only. */
 static void get_events(struct controller *c, struct http_exchange *x, struct str name)
 {
     struct store_event *events;
@@ -162,8 +164,8 @@ static void get_events(struct controller *c, struct http_exchange *x, struct str
     struct err err;
     size_t count;
     arena_init(&a, EVENTS_ARENA_MAX);
-    int error =
-        store_list_events(c->store, &a, STR("Model"), name, EVENTS_SHOWN, &events, &count, &err);
+    struct str kind = admin_query(http_exchange_request(x)->query, STR("kind"));
+    int error = store_list_events(c->store, &a, kind, name, EVENTS_SHOWN, &events, &count, &err);
     if (error) {
         admin_fail(x, &err);
     } else {
@@ -180,7 +182,7 @@ static void get_events(struct controller *c, struct http_exchange *x, struct str
     arena_fini(&a);
 }
 
-/* ---- the table of URLs ---- */
+/* ---- the table of URLs: the first that matches ---- */
 
 static const struct {
     struct str method, prefix;
@@ -203,17 +205,12 @@ static const struct {
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
     {STR("POST"), STR("/v1/keys"), true, admin_post_key},
     {STR("DELETE"), STR("/v1/keys/"), false, admin_delete_key},
-    {STR("GET"), STR("/apis/fairway.dev/v1/models"), true, admin_get_models},
-    {STR("GET"), STR("/apis/fairway.dev/v1/models/"), false, admin_get_model},
-    {STR("PUT"), STR("/apis/fairway.dev/v1/models/"), false, admin_put_model},
-    {STR("DELETE"), STR("/apis/fairway.dev/v1/models/"), false, admin_delete_model},
     {STR("GET"), STR("/apis/fairway.dev/v1/nodes"), true, admin_get_nodes},
     {STR("GET"), STR("/apis/fairway.dev/v1/nodes/"), false, admin_get_node},
     {STR("PUT"), STR("/apis/fairway.dev/v1/nodes/"), false, admin_put_node},
-    {STR("GET"), STR("/apis/fairway.dev/v1/tenants"), true, admin_get_tenants},
-    {STR("GET"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_get_tenant},
-    {STR("PUT"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_put_tenant},
-    {STR("DELETE"), STR("/apis/fairway.dev/v1/tenants/"), false, admin_delete_tenant},
+    {STR("GET"), STR("/apis/fairway.dev/v1/"), false, admin_get_resources},
+    {STR("PUT"), STR("/apis/fairway.dev/v1/"), false, admin_put_resource},
+    {STR("DELETE"), STR("/apis/fairway.dev/v1/"), false, admin_delete_resource},
 };
 
 static void fail_not_found(struct http_exchange *x, const char *server)
@@ -223,6 +220,11 @@ static void fail_not_found(struct http_exchange *x, const char *server)
     err_set(&err, ERR_NOT_FOUND, "%s has nothing at %.*s %.*s", server, STR_ARG(r->method),
             (int)MIN(r->path.len, (size_t)200), r->path.ptr);
     admin_fail(x, &err);
+}
+
+void admin_fail_not_found(struct http_exchange *x)
+{
+    fail_not_found(x, "the admin API");
 }
 
 static void on_request(void *ctx, struct http_exchange *x)
@@ -236,7 +238,7 @@ static void on_request(void *ctx, struct http_exchange *x)
             return;
         }
     }
-    fail_not_found(x, "the admin API");
+    admin_fail_not_found(x);
 }
 
 static void on_departed(void *ctx, struct http_exchange *x)

@@ -17,7 +17,28 @@ static void put_text(struct json_writer *w, struct str key, const char *text)
         json_member_str(w, key, str_from(text));
 }
 
-static void put_device(struct json_writer *w, const struct gpu_device *d)
+static void put_user(void *ctx, struct cluster_guest *g, unsigned member,
+                     const struct place_lease *lease)
+{
+    struct json_writer *w = ctx;
+    json_object(w);
+    json_member_str(w, STR("name"), g->name);
+    json_member_int(w, STR("member"), member);
+    json_member_int(w, STR("share"), lease->milli);
+    json_end(w);
+}
+
+/* Who was given it, or a part of it. */
+static void put_users(const struct controller *c, struct json_writer *w, const char *uuid)
+{
+    json_key(w, STR("users"));
+    json_array(w);
+    cluster_each_on_gpu(c->cluster, uuid, put_user, w);
+    json_end(w);
+}
+
+static void put_device(const struct controller *c, struct json_writer *w,
+                       const struct gpu_device *d)
 {
     json_object(w);
     json_member_int(w, STR("index"), d->index);
@@ -26,6 +47,7 @@ static void put_device(struct json_writer *w, const struct gpu_device *d)
     put_reading(w, STR("memory"), d->memory);
     json_member_str(w, STR("health"), d->faulty ? STR("faulty") : STR("ok"));
     put_text(w, STR("reason"), d->reason);
+    put_users(c, w, d->uuid);
     put_reading(w, STR("memoryUsed"), d->memory_used);
     put_reading(w, STR("utilisation"), d->utilisation);
     put_reading(w, STR("temperature"), d->temperature);
@@ -46,7 +68,7 @@ static void put_state(struct json_writer *w, struct str key, const struct gpu_in
 static void put_gpus(struct controller *c, struct json_writer *w, struct str state, struct str list)
 {
     struct gpu_inventory in;
-    if (gpus_last(c->gpus, &in)) {
+    if (gpus_last(c->gpus, 0, &in)) {
         put_state(w, state, &in);
     } else {
         json_member_str(w, state, STR("not read yet"));
@@ -55,7 +77,7 @@ static void put_gpus(struct controller *c, struct json_writer *w, struct str sta
     json_key(w, list);
     json_array(w);
     for (int i = 0; i < in.count; i++)
-        put_device(w, &in.devices[i]);
+        put_device(c, w, &in.devices[i]);
     json_end(w);
 }
 

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /v1/logs/MODEL?replica=ID&lines=N&follow=1: a replica's log, from the end, and what is added to it. */
+/* GET /v1/logs/MODEL?replica=ID&lines=N&follow=1 and /v1/logs/job/NAME?rank=N&...: the log of a replica, or of a job's member, from
+ * the end, and what is added to it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/job.h"
 #include "base/mem.h"
 #include "controller/admin_internal.h"
+#include "controller/jobs.h"
 #include "runtime/local/log_file.h"
 
-enum { TAIL_MAX = 4 * 1024 * 1024, PIECE = 64 * 1024, LINES_DEFAULT = 200 };
+enum {
+    TAIL_MAX = 4 * 1024 * 1024,
+    PIECE = 64 * 1024,
+    LINES_DEFAULT = 200,
+    JOB_ARENA_MAX = 16 * 1024 * 1024
+};
 
 /* No event tells that a file has grown on every file system, so a follower looks so often. */
 #define FOLLOW_PERIOD MSEC(200)
@@ -19,7 +28,8 @@ struct follower {
     struct http_exchange *exchange;
     struct loop *loop;
     struct loop_timer timer;
-    int fd;
+    char path[PATH_MAX];
+    int fd; /* -1: there is no log yet */
     off_t at;
     bool full;
 };
@@ -41,6 +51,8 @@ static void follow(struct follower *f)
     char piece[PIECE];
     struct stat st;
     ssize_t got;
+    if (f->fd < 0)
+        f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (fstat(f->fd, &st) == 0 && st.st_size < f->at)
         f->at = 0; /* rotated */
     while (!f->full && (got = pread(f->fd, piece, sizeof(piece), f->at)) > 0) {
@@ -71,7 +83,8 @@ void admin_log_departed(struct http_exchange *x)
     if (!f)
         return;
     loop_timer_stop(&f->timer);
-    close(f->fd);
+    if (f->fd >= 0)
+        close(f->fd);
     mem_free(f);
 }
 
@@ -83,6 +96,7 @@ static void start_following(struct controller *c, struct http_exchange *x, const
     f->exchange = x;
     f->loop = c->loop;
     f->timer.fire = on_timer;
+    snprintf(f->path, sizeof(f->path), "%s", path);
     f->fd = open(path, O_RDONLY | O_CLOEXEC);
     f->at = f->fd < 0 ? 0 : lseek(f->fd, 0, SEEK_END);
     http_exchange_set_data(x, f);
@@ -92,34 +106,61 @@ static void start_following(struct controller *c, struct http_exchange *x, const
         follow(f);
 }
 
-void admin_get_log(struct controller *c, struct http_exchange *x, struct str name)
+static int find_replica_log(struct controller *c, struct str model, struct str id,
+                            char path[PATH_MAX], struct err *err)
+{
+    struct managed_replica *r = find_replica(c, model, id);
+    if (!r)
+        return err_set(err, ERR_NOT_FOUND,
+                       "model '%.*s' has no such replica; see fairway get replicas",
+                       STR_ARG(model));
+    if (r->remote)
+        return err_set(err, ERR_NOT_FOUND, "replica %llu runs elsewhere, and so does its log: %.*s",
+                       (unsigned long long)r->id, STR_ARG(remote_url(r)));
+    replica_log_path(r, path);
+    return 0;
+}
+
+static int find_job_log(struct controller *c, struct str name, struct str rank_text,
+                        char path[PATH_MAX], struct err *err)
+{
+    struct resource *stored;
+    struct arena a;
+    uint64_t rank = 0;
+    int64_t members = 0;
+    arena_init(&a, JOB_ARENA_MAX);
+    int error = store_get(c->store, &a, &job_kind, name, &stored, err);
+    if (!error)
+        members = job_from(stored)->spec.members;
+    arena_fini(&a);
+    if (error)
+        return error;
+    if (rank_text.ptr && (str_to_u64(rank_text, &rank) || rank >= (uint64_t)members))
+        return err_set(err, ERR_NOT_FOUND, "job '%.*s' has no such rank; it has 0 to %lld",
+                       STR_ARG(name), (long long)members - 1);
+    job_log_path(c, name, (unsigned)rank, path);
+    return 0;
+}
+
+void admin_get_log(struct controller *c, struct http_exchange *x, struct str of)
 {
     const struct http_header headers[] = {{STR("content-type"), STR("text/plain; charset=utf-8")}};
-    struct str query = http_exchange_request(x)->query;
-    struct managed_replica *r = find_replica(c, name, admin_query(query, STR("replica")));
+    struct str query = http_exchange_request(x)->query, job = STR("job/");
     struct str lines_text = admin_query(query, STR("lines"));
     uint64_t lines = LINES_DEFAULT;
     struct err err;
     struct buf tail;
     char path[PATH_MAX];
-    if (!r) {
-        err_set(&err, ERR_NOT_FOUND, "model '%.*s' has no such replica; see fairway get replicas",
-                STR_ARG(name));
+    int error = str_starts(of, job)
+                    ? find_job_log(c, str_sub(of, job.len, of.len), admin_query(query, STR("rank")),
+                                   path, &err)
+                    : find_replica_log(c, of, admin_query(query, STR("replica")), path, &err);
+    if (!error && lines_text.ptr && str_to_u64(lines_text, &lines))
+        error = err_set(&err, ERR_INVALID, "lines takes a number");
+    if (error) {
         admin_fail(x, &err);
         return;
     }
-    if (r->remote) {
-        err_set(&err, ERR_NOT_FOUND, "replica %llu runs elsewhere, and so does its log: %.*s",
-                (unsigned long long)r->id, STR_ARG(remote_url(r)));
-        admin_fail(x, &err);
-        return;
-    }
-    if (lines_text.ptr && str_to_u64(lines_text, &lines)) {
-        err_set(&err, ERR_INVALID, "lines takes a number");
-        admin_fail(x, &err);
-        return;
-    }
-    replica_log_path(r, path);
     buf_init(&tail, TAIL_MAX);
     (void)!log_file_tail(path, (size_t)lines, &tail); /* no log yet: empty */
     if (admin_query(query, STR("follow")).ptr)

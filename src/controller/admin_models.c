@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models: what is wanted (the store) together with what is the case (the controller). */
+/* Models, as admin_resources.c has them: what is wanted (the store) together with what is the case (the controller). */
 #include <stdio.h>
 
 #include "api/model.h"
@@ -8,7 +8,7 @@
 #include "core/route/route.h"
 #include "store/store.h"
 
-enum { REQUEST_ARENA_MAX = 64 * 1024 * 1024 };
+enum { MODEL_TEXT_MAX = 16 * 1024 * 1024 };
 
 /* ---- status ---- */
 
@@ -24,22 +24,27 @@ static const char *phase_of(const struct managed_model *m)
         return wanted ? "Ready" : "ScaledToZero";
     if (m->problem[0])
         return "DoesNotFit";
+    if (count_replicas(m, REPLICA_PENDING))
+        return "Pending";
     return ready ? "Degraded" : "Starting";
 }
 
 /* What is in the way of the model, or of one of its replicas. */
-static const char *problem_of(const struct managed_model *m)
+static struct str problem_of(const struct managed_model *m, struct arena *a)
 {
+    char why[CLUSTER_WHY_MAX] = "";
     const char *problem = m->problem;
     list_each(r, &m->replicas, struct managed_replica, link)
     {
         if (!problem[0] && r->remote)
             problem = remote_problem(r);
+        if (!why[0] && r->core.state == REPLICA_PENDING)
+            cluster_why(m->controller->cluster, &r->room, clock_now(), why);
     }
-    return problem;
+    return arena_dup(a, str_from(problem[0] ? problem : why));
 }
 
-static void put_status(struct json_writer *w, const struct managed_model *m)
+static void put_status(struct json_writer *w, struct arena *a, const struct managed_model *m)
 {
     size_t ready = count_replicas(m, REPLICA_READY), all = 0;
     list_each(r, &m->replicas, struct managed_replica, link) all += replica_has_process(&r->core);
@@ -55,20 +60,21 @@ static void put_status(struct json_writer *w, const struct managed_model *m)
     json_member_str(w, STR("type"), STR("Ready"));
     json_member_str(w, STR("status"), is_ready ? STR("True") : STR("False"));
     json_member_str(w, STR("reason"), str_from(phase_of(m)));
-    json_member_str(w, STR("message"), str_from(problem_of(m)));
+    json_member_str(w, STR("message"), problem_of(m, a));
     json_end(w);
     json_end(w);
     json_end(w);
 }
 
 /* The stored resource with the status of now. */
-static int put_model(struct json_writer *w, struct arena *a, const struct resource *stored,
-                     const struct managed_model *m, struct err *err)
+static int put(struct controller *c, struct json_writer *w, struct arena *a,
+               const struct resource *stored, struct err *err)
 {
+    const struct managed_model *m = model_find(c, stored->metadata.name);
     struct json_writer text_writer;
     struct json *tree;
     struct buf text;
-    buf_init(&text, REQUEST_ARENA_MAX);
+    buf_init(&text, MODEL_TEXT_MAX);
     json_writer_init(&text_writer, &text, 0);
     resource_encode(stored, &text_writer);
     struct str kept = arena_dup(a, buf_str(&text));
@@ -86,93 +92,28 @@ static int put_model(struct json_writer *w, struct arena *a, const struct resour
     }
     if (m) {
         json_key(w, STR("status"));
-        put_status(w, m);
+        put_status(w, a, m);
     }
     json_end(w);
     return 0;
 }
 
-/* ---- GET ---- */
+/* ---- changes ---- */
 
-void admin_get_models(struct controller *c, struct http_exchange *x, struct str rest)
+static int settle(struct controller *c, struct arena *a, struct resource *wanted, struct err *err)
 {
-    struct resource **models;
-    struct admin_reply r;
-    struct arena a;
-    struct err err;
-    size_t count = 0;
-    arena_init(&a, REQUEST_ARENA_MAX);
-    admin_begin(&r);
-    int error = store_list(c->store, &a, &model_kind, &models, &count, &err);
-    if (!error) {
-        json_object(&r.json);
-        json_key(&r.json, STR("items"));
-        json_array(&r.json);
-        for (size_t i = 0; i < count && !error; i++)
-            error =
-                put_model(&r.json, &a, models[i], model_find(c, models[i]->metadata.name), &err);
-    }
-    if (!error) {
-        json_end(&r.json);
-        json_end(&r.json);
-    }
-    admin_finish(&r, x, error, &err);
-    arena_fini(&a);
-}
-
-void admin_get_model(struct controller *c, struct http_exchange *x, struct str name)
-{
-    struct resource *model;
-    struct admin_reply r;
-    struct arena a;
-    struct err err;
-    arena_init(&a, REQUEST_ARENA_MAX);
-    admin_begin(&r);
-    int error = store_get(c->store, &a, &model_kind, name, &model, &err);
-    if (!error)
-        error = put_model(&r.json, &a, model, model_find(c, name), &err);
-    admin_finish(&r, x, error, &err);
-    arena_fini(&a);
-}
-
-/* ---- PUT and DELETE ---- */
-
-static int check_wanted(const struct resource *wanted, struct str name, struct err *err)
-{
-    if (wanted->type != &model_kind)
-        return err_set(err, ERR_INVALID, "kind: this URL takes a Model");
-    if (!str_eq(wanted->metadata.name, name))
-        return err_set(err, ERR_INVALID, "metadata.name: '%.*s' is not the name in the URL",
-                       STR_ARG(wanted->metadata.name));
-    const struct model_spec *spec = &model_from((struct resource *)wanted)->spec;
-    if (spec->engine.type == MODEL_ENGINE_REMOTE && spec->replicas > 0 &&
-        (size_t)spec->replicas != spec->engine.urls.count)
-        return err_set(err, ERR_INVALID,
-                       "spec.replicas: a remote engine has a replica for each of its urls (%zu), "
-                       "or 0 to use none; change spec.engine.urls",
-                       spec->engine.urls.count);
-    if (spec->replicas > ROUTE_REPLICAS_MAX)
+    struct model *m = model_from(wanted);
+    model_settle(m);
+    if (m->spec.replicas > ROUTE_REPLICAS_MAX)
         return err_set(err, ERR_INVALID,
                        "spec.replicas: a gateway routes to at most %d replicas of a model",
                        ROUTE_REPLICAS_MAX);
     return 0;
 }
 
-static int store_wanted(struct controller *c, struct arena *a, const struct resource *wanted,
-                        struct resource **ret_stored, enum store_outcome *ret_outcome,
-                        struct err *err)
-{
-    int error = store_put(c->store, a, wanted, clock_wall(), ret_stored, ret_outcome, err);
-    if (error || *ret_outcome == STORE_UNCHANGED)
-        return error;
-    event_note(c, wanted->metadata.name, *ret_outcome == STORE_CREATED ? "Created" : "Changed",
-               "generation %lld", (long long)(*ret_stored)->metadata.generation);
-    model_set(c, *ret_stored);
-    return 0;
-}
-
-static int put_scale(struct controller *c, struct arena *a, struct str name, struct str body,
-                     struct resource **ret_stored, enum store_outcome *ret_outcome, struct err *err)
+/* {"replicas": N} */
+static int scale(struct controller *c, struct arena *a, struct str name, struct str body,
+                 struct resource **ret_wanted, struct err *err)
 {
     struct resource *model;
     struct json *tree;
@@ -186,77 +127,36 @@ static int put_scale(struct controller *c, struct arena *a, struct str name, str
     error = store_get(c->store, a, &model_kind, name, &model, err);
     if (error)
         return error;
-    model_from(model)->spec.replicas = replicas;
-    error = check_wanted(model, name, err);
-    return error ? error : store_wanted(c, a, model, ret_stored, ret_outcome, err);
+    struct model_spec *spec = &model_from(model)->spec;
+    if (spec->engine.type == MODEL_ENGINE_REMOTE && replicas > 0 &&
+        (size_t)replicas != spec->engine.urls.count)
+        return err_set(err, ERR_INVALID,
+                       "spec.replicas: a remote engine has a replica for each of its urls (%zu), "
+                       "or 0 to use none; change spec.engine.urls",
+                       spec->engine.urls.count);
+    spec->replicas = replicas;
+    *ret_wanted = model;
+    return 0;
 }
 
-static int put_whole(struct controller *c, struct arena *a, struct str name, struct str body,
-                     struct resource **ret_stored, enum store_outcome *ret_outcome, struct err *err)
+static void changed(struct controller *c, const struct resource *stored, bool created)
 {
-    struct resource *wanted;
-    struct json *tree;
-    int error = json_parse(a, body, &tree, err);
-    if (!error)
-        error = resource_decode(a, tree, &wanted, err);
-    if (!error && wanted->type == &model_kind)
-        model_settle(model_from(wanted));
-    if (!error)
-        error = check_wanted(wanted, name, err);
-    return error ? error : store_wanted(c, a, wanted, ret_stored, ret_outcome, err);
+    event_note(c, stored->metadata.name, created ? "Created" : "Changed", "generation %lld",
+               (long long)stored->metadata.generation);
+    model_set(c, stored);
 }
 
-struct str admin_outcome(enum store_outcome outcome)
+static void removed(struct controller *c, struct str name)
 {
-    static const struct str names[] = {
-        [STORE_CREATED] = STR("created"),
-        [STORE_CHANGED] = STR("changed"),
-        [STORE_UNCHANGED] = STR("unchanged"),
-    };
-    return names[outcome];
-}
-
-/* PUT /apis/fairway.dev/v1/models/NAME and .../NAME/scale */
-void admin_put_model(struct controller *c, struct http_exchange *x, struct str rest)
-{
-    struct str body = http_exchange_request(x)->body;
-    struct resource *stored = NULL;
-    enum store_outcome outcome = STORE_UNCHANGED;
-    struct admin_reply r;
-    struct arena a;
-    struct err err;
-    arena_init(&a, REQUEST_ARENA_MAX);
-    admin_begin(&r);
-    struct str name = str_ends(rest, STR("/scale")) ? str_sub(rest, 0, rest.len - 6) : rest;
-    int error = name.len < rest.len ? put_scale(c, &a, name, body, &stored, &outcome, &err)
-                                    : put_whole(c, &a, name, body, &stored, &outcome, &err);
-    if (!error) {
-        json_object(&r.json);
-        json_member_str(&r.json, STR("outcome"), admin_outcome(outcome));
-        json_key(&r.json, STR("object"));
-        error = put_model(&r.json, &a, stored, model_find(c, name), &err);
-    }
-    if (!error)
-        json_end(&r.json);
-    admin_finish(&r, x, error, &err);
-    arena_fini(&a);
-    reconcile(c);
-}
-
-void admin_delete_model(struct controller *c, struct http_exchange *x, struct str name)
-{
-    struct admin_reply r;
-    struct err err;
-    int error = store_delete(c->store, &model_kind, name, STR_NONE, &err);
-    if (error) {
-        admin_fail(x, &err);
-        return;
-    }
     event_note(c, name, "Deleted", "its replicas end");
     model_remove(c, name);
-    admin_begin(&r);
-    json_object(&r.json);
-    json_end(&r.json);
-    admin_send(&r, x, 200);
-    reconcile(c);
 }
+
+const struct admin_kind admin_models = {
+    .kind = &model_kind,
+    .settle = settle,
+    .scale = scale,
+    .changed = changed,
+    .removed = removed,
+    .put = put,
+};

@@ -6,9 +6,10 @@
 #include "api/node.h"
 #include "base/clock.h"
 #include "controller/admin_internal.h"
+#include "controller/gpus.h"
 #include "store/store.h"
 
-enum { NODE_ARENA_MAX = 1024 * 1024 };
+enum { NODE_ARENA_MAX = 1024 * 1024, CPU_MILLI = 1000 };
 
 struct str controller_node_name(char text[RESOURCE_NAME_MAX + 1])
 {
@@ -31,12 +32,41 @@ void node_load(struct controller *c)
     struct err err;
     arena_init(&a, NODE_ARENA_MAX);
     c->cordoned = false;
-    c->node_memory = 0;
+    c->node_memory = c->node_cpu = 0;
     if (store_get(c->store, &a, &node_kind, controller_node_name(text), &stored, &err) == 0) {
         c->cordoned = node_from(stored)->spec.cordon;
         c->node_memory = (uint64_t)node_from(stored)->spec.memory;
+        c->node_cpu = (uint64_t)node_from(stored)->spec.cpu;
     }
     arena_fini(&a);
+}
+
+static int64_t cpu_of(const struct controller *c)
+{
+    int64_t there = sysconf(_SC_NPROCESSORS_ONLN) * CPU_MILLI;
+    return c->node_cpu ? (int64_t)c->node_cpu : there;
+}
+
+/* MiB: the least of what is there and what may be used; not known: no limit. */
+static int64_t memory_of(const struct controller *c)
+{
+    uint64_t there = machine_memory().total, limit = c->node_memory ? c->node_memory : there;
+    uint64_t memory = there ? MIN(there, limit) : limit;
+    return memory ? (int64_t)(memory >> 20) : PLACE_AMOUNT_MAX;
+}
+
+void node_place(struct controller *c)
+{
+    struct gpu_inventory gpus;
+    if (!gpus_last(c->gpus, 0, &gpus))
+        gpus = (struct gpu_inventory){0};
+    const struct cluster_machine machine = {
+        .gpus = &gpus,
+        .cpu = c->unlimited ? PLACE_AMOUNT_MAX : cpu_of(c),
+        .memory = c->unlimited ? PLACE_AMOUNT_MAX : memory_of(c),
+        .closed = c->cordoned,
+    };
+    cluster_set_machine(c->cluster, &machine, clock_now());
 }
 
 static void put_node(struct json_writer *w, struct controller *c, struct str name)
@@ -53,6 +83,8 @@ static void put_node(struct json_writer *w, struct controller *c, struct str nam
     json_object(w);
     json_key(w, STR("cordon"));
     json_bool(w, c->cordoned);
+    if (c->node_cpu)
+        json_member_double(w, STR("cpu"), (double)c->node_cpu / CPU_MILLI);
     if (c->node_memory)
         json_member_int(w, STR("memory"), (int64_t)c->node_memory);
     json_end(w);
@@ -116,9 +148,6 @@ static int store_node(struct controller *c, struct arena *a, struct str name, st
     if (!error && (wanted->type != &node_kind || !str_eq(wanted->metadata.name, name)))
         error = err_set(err, ERR_INVALID, "kind, metadata.name: this URL takes the Node '%.*s'",
                         STR_ARG(name));
-    if (!error && node_from(wanted)->spec.cpu)
-        error = err_set(err, ERR_UNSUPPORTED,
-                        "spec.cpu: this runtime counts memory only; leave it out");
     if (!error)
         error = store_put(c->store, a, wanted, clock_wall(), &stored, ret_outcome, err);
     return error;
@@ -135,6 +164,7 @@ void admin_put_node(struct controller *c, struct http_exchange *x, struct str na
         admin_fail(x, &err);
     } else {
         node_load(c);
+        node_place(c);
         admin_begin(&r);
         json_object(&r.json);
         json_member_str(&r.json, STR("outcome"), admin_outcome(outcome));

@@ -4,8 +4,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "controller/managed.h"
+#include "controller/jobs.h"
 #include "store/store.h"
+
+enum { LEASE_ARENA_MAX = 64 * 1024 };
 
 struct adoption {
     struct controller *c;
@@ -25,6 +27,22 @@ static const struct store_replica *row_of(const struct adoption *a, struct str t
         if (str_eq(a->rows[i].token, token))
             return &a->rows[i];
     return NULL;
+}
+
+/* Where it is not known or is not there any more, it goes on; its next process asks for room. */
+static void adopt_room(struct managed_replica *r, struct str text)
+{
+    struct json *lease;
+    struct arena a;
+    struct err err;
+    arena_init(&a, LEASE_ARENA_MAX);
+    int error = json_parse(&a, text, &lease, &err);
+    if (!error)
+        error = replica_restore_room(r, lease);
+    if (error)
+        log_warn("a replica that runs has no room on this machine",
+                 log_str("model", r->model->name), log_int("error", error));
+    arena_fini(&a);
 }
 
 static int adopt(struct controller *c, const struct store_replica *row, pid_t pid,
@@ -47,6 +65,7 @@ static int adopt(struct controller *c, const struct store_replica *row, pid_t pi
     r->slots = row->slots;
     snprintf(r->token, sizeof(r->token), "%.*s", STR_ARG(row->token));
     r->unanswered = true;
+    adopt_room(r, row->lease);
     replica_adopted(&r->core, clock_now());
     loop_timer_start(c->loop, &r->probe_timer, 0);
     event_note(c, row->model, "Adopted", "replica %llu: process %d on port %u",
@@ -71,6 +90,8 @@ static void adopt_if_stored(void *ctx, pid_t pid, uint64_t start_time, struct st
     /* Its children carry the mark too. No pid: we crashed between starting it and writing that down. */
     if (row && (row->pid == 0 || row->pid == pid))
         (void)!adopt(a->c, row, pid, start_time);
+    else if (!row && token.ptr)
+        (void)jobs_adopt(a->c, token, pid, start_time);
 }
 
 static bool is_owned(const struct controller *c, struct str token)
@@ -80,7 +101,7 @@ static bool is_owned(const struct controller *c, struct str token)
         list_each(r, &m->replicas, struct managed_replica,
                   link) if (str_eq(str_from(r->token), token)) return true;
     }
-    return false;
+    return jobs_own(c, token);
 }
 
 static void end_if_orphan(void *ctx, pid_t pid, uint64_t start_time, struct str mark)

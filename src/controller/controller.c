@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/gpus.h"
+#include "controller/jobs.h"
 #include "controller/managed.h"
 #include "net/tls_client.h"
 #include "net/watchdog.h"
@@ -24,23 +25,24 @@
 #define LOG_ROTATE_PERIOD SEC(30)
 #define LEDGER_PERIOD     SEC(1)
 #define SETTLE_MAX        SEC(10) /* for adopted replicas to answer a probe */
+#define GPUS_FIRST_MAX    SEC(3)  /* for the first reading: what runs already has its place by it */
 enum { LOG_SIZE_MAX = 16 * 1024 * 1024 };
 
-void event_note(struct controller *c, struct str object, const char *reason, const char *format,
-                ...)
+void event_note_of(struct controller *c, const struct resource_kind *kind, struct str object,
+                   const char *reason, const char *format, ...)
 {
     char message[ERR_MESSAGE_MAX];
+    struct err err;
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    log_info("event", log_text("model", object), log_str("reason", reason),
-             log_str("message", message));
-    struct err err;
+    log_info("event", log_text(kind == &model_kind ? "model" : "job", object),
+             log_str("reason", reason), log_str("message", message));
     const struct store_event event = {
         .at = clock_wall(),
         .actor = STR("controller"),
-        .kind = STR("Model"),
+        .kind = str_from(kind->name),
         .name = object,
         .reason = str_from(reason),
         .message = str_from(message),
@@ -98,6 +100,9 @@ static int open_state(struct controller *c, struct err *err)
     snprintf(path, sizeof(path), "%s/log", c->state_dir);
     if (!error)
         error = folder_make(path, err);
+    snprintf(path, sizeof(path), "%s/run", c->state_dir); /* how members of jobs ended */
+    if (!error)
+        error = folder_make(path, err);
     if (!error)
         error = lock_folder(c, err);
     if (!error)
@@ -136,6 +141,7 @@ static void on_rotate(struct loop_timer *timer)
             (void)!log_file_rotate(path, LOG_SIZE_MAX); /* tried again next time */
         }
     }
+    jobs_rotate_logs(c, LOG_SIZE_MAX);
     loop_timer_start(c->loop, timer, LOG_ROTATE_PERIOD);
 }
 
@@ -185,16 +191,40 @@ static void load_models(struct controller *c)
 static void on_begin(struct mail *mail)
 {
     struct controller *c = container_of(mail, struct controller, begin);
+    struct gpu_inventory unused;
+    (void)gpus_last(c->gpus, GPUS_FIRST_MAX, &unused);
+    c->unlimited = true; /* what runs already has what it has */
+    node_place(c);
     node_load(c);
     tenants_load(c);
     tenants_load_used(c);
     load_models(c);
+    jobs_load(c);
     replicas_adopt(c);
+    jobs_adopted(c);
+    c->unlimited = false;
+    node_place(c);
     loop_timer_start(c->loop, &c->rotate, LOG_ROTATE_PERIOD);
     loop_timer_start(c->loop, &c->ledger, LEDGER_PERIOD);
     loop_timer_start(c->loop, &c->settle, SETTLE_MAX);
     reconcile(c);
     replicas_tell_if_settled(c);
+}
+
+static void on_gpus_changed(struct mail *mail)
+{
+    struct controller *c = container_of(mail, struct controller, gpus_changed);
+    atomic_store(&c->gpus_posted, false);
+    node_place(c);
+    reconcile(c);
+}
+
+/* On the thread that reads them. */
+static void tell_gpus_changed(void *ctx)
+{
+    struct controller *c = ctx;
+    if (!atomic_exchange(&c->gpus_posted, true))
+        loop_post(c->loop, &c->gpus_changed);
 }
 
 static void on_drained(void *arg)
@@ -246,8 +276,11 @@ void controller_if_all_ended(struct controller *c)
         if (c->leaving ? count_replicas(m, REPLICA_DRAINING) : !list_empty(&m->replicas))
             return;
     }
+    if (jobs_have_members(c, c->leaving))
+        return;
     if (c->leaving)
         let_replicas_go(c);
+    jobs_let_go(c);
     loop_stop(c->loop);
 }
 
@@ -279,7 +312,10 @@ int controller_start(const struct controller_options *options, struct controller
     c->begin.deliver = on_begin;
     c->stop.deliver = on_stop;
     c->leave.deliver = on_leave;
+    c->gpus_changed.deliver = on_gpus_changed;
+    c->cluster = cluster_new();
     map_init(&c->models);
+    map_init(&c->jobs);
     arena_init(&c->tenants_arena, SIZE_MAX);
     arena_init(&c->usage_arena, SIZE_MAX);
     arena_init(&c->used_arena, SIZE_MAX);
@@ -297,8 +333,11 @@ int controller_start(const struct controller_options *options, struct controller
         controller_free(c);
         return error;
     }
-    c->gpus = gpus_start(options->gpus, options->metrics);
     loop_post(c->loop, &c->begin);
+    c->gpus = gpus_start(&(struct gpus_options){.simulated = options->gpus,
+                                                .metrics = options->metrics,
+                                                .changed = tell_gpus_changed,
+                                                .ctx = c});
     if (options->watchdog)
         watchdog_watch(options->watchdog, c->loop, "controller");
     error = pthread_create(&c->thread, NULL, run, c);
@@ -338,6 +377,7 @@ void controller_free(struct controller *c)
         mem_free(m);
     }
     map_fini(&c->models);
+    map_fini(&c->jobs);
     arena_fini(&c->tenants_arena);
     arena_fini(&c->usage_arena);
     arena_fini(&c->used_arena);
@@ -353,6 +393,7 @@ void controller_free(struct controller *c)
     http_server_free(c->joining);
     http_client_free(c->client);
     loop_free(c->loop);
+    cluster_free(c->cluster);
     store_close(c->store);
     if (c->lock_fd >= 0)
         close(c->lock_fd);

@@ -69,9 +69,20 @@ struct gpus {
     bool threaded, stopping, ended;
     bool abandoned; /* the thread frees it */
     bool read;      /* inventory is that of a reading */
+    void (*tell)(void *ctx);
+    void *ctx;
     struct gpu_inventory inventory;
     struct metric_family *families[ARRAY_LEN(measures)]; /* borrow; not used once it is stopping */
 };
+
+/* Until *flag is set, or for so long. Holds the mutex. */
+static void wait_for(struct gpus *g, const bool *flag, nsec patience)
+{
+    nsec until = clock_now() + patience;
+    const struct timespec t = {until / NSEC_PER_SEC, until % NSEC_PER_SEC};
+    while (!*flag && !pthread_cond_timedwait(&g->changed, &g->mutex, &t))
+        ;
+}
 
 /* ---- publishing ---- */
 
@@ -130,10 +141,26 @@ static void log_changes(const struct gpus *g, const struct gpu_inventory *now)
     }
 }
 
+/* Apart from what changes all the time. */
+static bool differs(const struct gpu_inventory *a, const struct gpu_inventory *b)
+{
+    if (a->state != b->state || a->count != b->count)
+        return true;
+    for (int i = 0; i < b->count; i++) {
+        const struct gpu_device *x = &a->devices[i], *y = &b->devices[i];
+        if (x->faulty != y->faulty || x->mig != y->mig || x->memory != y->memory ||
+            strcmp(x->uuid, y->uuid) != 0 || strcmp(x->model, y->model) != 0)
+            return true;
+    }
+    return false;
+}
+
 static void publish(struct gpus *g, const struct gpu_inventory *now)
 {
+    bool changed = false;
     pthread_mutex_lock(&g->mutex);
     if (!g->stopping) {
+        changed = !g->read || differs(&g->inventory, now);
         log_changes(g, now);
         for (int i = 0; i < g->inventory.count; i++)
             if (!same(now, &g->inventory.devices[i]))
@@ -142,13 +169,17 @@ static void publish(struct gpus *g, const struct gpu_inventory *now)
             measure(g, &now->devices[i]);
         g->inventory = *now;
         g->read = true;
+        if (changed)
+            g->tell(g->ctx); /* under the mutex: never after gpus_stop */
+        pthread_cond_broadcast(&g->changed);
     }
     pthread_mutex_unlock(&g->mutex);
 }
 
-bool gpus_last(struct gpus *g, struct gpu_inventory *ret_inventory)
+bool gpus_last(struct gpus *g, nsec patience, struct gpu_inventory *ret_inventory)
 {
     pthread_mutex_lock(&g->mutex);
+    wait_for(g, &g->read, patience);
     bool read = g->read;
     if (read)
         *ret_inventory = g->inventory;
@@ -157,15 +188,6 @@ bool gpus_last(struct gpus *g, struct gpu_inventory *ret_inventory)
 }
 
 /* ---- the thread ---- */
-
-/* Until *flag is set, or for so long. Holds the mutex. */
-static void wait_for(struct gpus *g, const bool *flag, nsec patience)
-{
-    nsec until = clock_now() + patience;
-    const struct timespec t = {until / NSEC_PER_SEC, until % NSEC_PER_SEC};
-    while (!*flag && !pthread_cond_timedwait(&g->changed, &g->mutex, &t))
-        ;
-}
 
 static bool is_stopped_meanwhile(struct gpus *g)
 {
@@ -222,12 +244,14 @@ static struct gpus *new_gpus(struct metrics *metrics)
     return g;
 }
 
-struct gpus *gpus_start(const struct gpu_inventory *simulated, struct metrics *metrics)
+struct gpus *gpus_start(const struct gpus_options *options)
 {
-    struct gpus *g = new_gpus(metrics);
-    g->threaded = !simulated;
-    if (simulated) {
-        publish(g, simulated);
+    struct gpus *g = new_gpus(options->metrics);
+    g->tell = options->changed;
+    g->ctx = options->ctx;
+    g->threaded = !options->simulated;
+    if (options->simulated) {
+        publish(g, options->simulated);
     } else {
         int error = pthread_create(&g->thread, NULL, watch, g);
         CHECK(!error);

@@ -20,11 +20,17 @@
 struct gpus;
 struct metrics;
 
-/* simulated: copied; NULL: those that NVML finds. */
-struct gpus *gpus_start(const struct gpu_inventory *simulated, struct metrics *metrics);
+struct gpus_options {
+    const struct gpu_inventory *simulated; /* copied; NULL: those that NVML finds */
+    struct metrics *metrics;               /* borrow */
+    /* A GPU came, left, fell ill or is well again. On the reading thread, or in gpus_start. */
+    void (*changed)(void *ctx);
+    void *ctx;
+};
+struct gpus *gpus_start(const struct gpus_options *options);
 void gpus_stop(struct gpus *g); /* NULL is fine */
 
-/* A copy of the last reading. False: there was none yet. */
-bool gpus_last(struct gpus *g, struct gpu_inventory *ret_inventory);
+/* A copy of the last reading; of the first, waits for it for so long. False: there was none yet. */
+bool gpus_last(struct gpus *g, nsec patience, struct gpu_inventory *ret_inventory);
 
 #endif

@@ -11,9 +11,11 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/list.h"
 #include "base/map.h"
+#include "controller/cluster.h"
 #include "controller/controller.h"
 #include "controller/remote.h"
 #include "controller/wish.h"
@@ -35,7 +37,8 @@ enum { REPLICA_TOKEN_LEN = 32 };
 struct managed_model {
     struct map_node node; /* by name */
     struct controller *controller;
-    char *name; /* own */
+    char *name;                        /* own */
+    char title[RESOURCE_NAME_MAX + 8]; /* "model/NAME" */
     struct wish wish;
     bool deleted;                  /* gone from the store; replicas are ending */
     bool cannot_run;               /* wish_read failed: `problem` says why */
@@ -49,8 +52,8 @@ struct managed_replica {
     struct managed_model *model;
     uint64_t id; /* of this place among the model's replicas; kept over restarts of its process */
     uint64_t revision;
-    uint64_t memory; /* bytes that its process is reckoned with */
     struct replica core;
+    struct cluster_guest room; /* of its process; not of a remote one */
     struct replica_rules rules;
     struct loop_timer probe_timer;
     struct http_call *probe; /* running, or NULL */
@@ -84,24 +87,29 @@ struct controller {
     char *state_dir, *engine_path, *gateway_url; /* own */
     int lock_fd;
     struct store *store;
-    struct gpus *gpus; /* own */
+    struct gpus *gpus;       /* own */
+    struct cluster *cluster; /* own */
     pthread_t thread;
     struct loop *loop;
     struct http_client *client;
     struct http_server *admin, *joining; /* joining: NULL without --join-listen */
     char join_token[REPLICA_TOKEN_LEN + 1];
     struct map models; /* of managed_model */
+    struct map jobs;   /* of managed_job */
     struct loop_timer wake, rotate, ledger, settle;
     struct gateways gateways;
-    struct mail begin, stop, leave;
+    struct mail begin, stop, leave, gpus_changed;
+    atomic_bool gpus_posted; /* gpus_changed is on its way */
     uint64_t routes_version;
     uint64_t next_id; /* of replicas and runs; never used twice */
     bool reconciling, again, stopping;
     unsigned draining;          /* servers that still answer, while it stops */
     bool leaving;               /* stopping, and the replicas go on */
     bool settled;               /* was told */
-    bool cordoned;              /* the node takes no new replicas */
-    uint64_t node_memory;       /* bytes that replicas may use in all; 0: what the machine has */
+    bool unlimited;             /* while what runs already is being found */
+    bool cordoned;              /* the node takes nothing new */
+    uint64_t node_memory;       /* bytes that may be used in all; 0: what the machine has */
+    uint64_t node_cpu;          /* thousandths, likewise */
     struct arena tenants_arena; /* of the next */
     struct resource **tenants;  /* own */
     size_t tenant_count;
@@ -125,10 +133,21 @@ size_t count_replicas(const struct managed_model *m, enum replica_state state);
 
 /* ---- replicas.c ---- */
 struct managed_replica *replica_new(struct managed_model *m);
+/* What a replica needs room for. ERR_UNAVAILABLE: nothing here is like that. */
+[[nodiscard]] int replica_request(const struct managed_model *m, struct place_request *ret_request,
+                                  struct err *err);
+void replica_ask_room(struct managed_replica *r, const struct place_request *request);
+/* It runs already, in this room. */
+[[nodiscard]] int replica_restore_room(struct managed_replica *r, const struct json *lease);
 void replica_free(struct managed_replica *r);   /* it has no process */
 void replica_let_go(struct managed_replica *r); /* frees it; its process, if it has one, goes on */
 void replica_act(struct managed_replica *r, enum replica_action action);
 void replica_log_path(const struct managed_replica *r, char path[PATH_MAX]);
+
+/* For any process of ours: its mark's token, a port that is free now, and our environment behind `front`. */
+void replica_new_token(char token[REPLICA_TOKEN_LEN + 1]);
+uint16_t replica_free_port(void);
+const char **replica_environment(const char *const *front, struct arena *a);
 
 /* The replica with its present process in the store, and that process out of it. */
 [[nodiscard]] int replica_remember(struct managed_replica *r, struct err *err);
@@ -156,15 +175,19 @@ void gateways_settle(struct gateways *g, struct str gateway, const struct usage 
 
 /* ---- admin_nodes.c ---- */
 void node_load(struct controller *c); /* what is stored about this machine */
+/* Tells the cluster what the machine has; reconcile follows. */
+void node_place(struct controller *c);
 
 /* ---- admin.c ---- */
 [[nodiscard]] int admin_start(struct controller *c, struct err *err);
 [[nodiscard]] int admin_start_joining(struct controller *c, struct err *err);
 
 /* ---- controller.c ---- */
-/* Stores the event and logs it. */
-void event_note(struct controller *c, struct str object, const char *reason, const char *format,
-                ...) PRINTF_LIKE(4, 5);
+/* Stores the event of a Model or Job and logs it. */
+void event_note_of(struct controller *c, const struct resource_kind *kind, struct str object,
+                   const char *reason, const char *format, ...) PRINTF_LIKE(5, 6);
+/* Of a Model. */
+#define event_note(c, object, ...) event_note_of(c, &model_kind, object, __VA_ARGS__)
 [[nodiscard]] int controller_publish_keys(struct controller *c, struct err *err);
 void controller_if_all_ended(struct controller *c);
 /* A random text that is made once and kept in a file of the state folder, for its owner's eyes. */

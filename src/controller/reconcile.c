@@ -2,6 +2,7 @@
 /* Desired against observed: asks core/plan, carries out, publishes routes. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "controller/jobs.h"
 #include "controller/managed.h"
 #include "core/route/route.h"
 
@@ -21,6 +22,7 @@ static struct managed_model *model_new(struct controller *c, struct str name)
     m->controller = c;
     m->name = mem_alloc(name.len + 1);
     memcpy(m->name, name.ptr, name.len);
+    snprintf(m->title, sizeof(m->title), "model/%s", m->name);
     list_init(&m->replicas);
     map_insert(&c->models, str_from(m->name), &m->node);
     return m;
@@ -79,36 +81,36 @@ size_t count_replicas(const struct managed_model *m, enum replica_state state)
 
 /* ---- the plan ---- */
 
-static uint64_t reserved_memory(struct controller *c)
+/* Could one more ever have room here, beside the other replicas? */
+static int check_room(const struct managed_model *m, struct place_request *ret_request,
+                      struct err *err)
 {
-    uint64_t sum = 0;
-    for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n)) {
-        struct managed_model *m = container_of(n, struct managed_model, node);
-        list_each(r, &m->replicas, struct managed_replica, link) sum +=
-            replica_has_process(&r->core) ? r->memory : 0;
-    }
-    return sum;
+    struct controller *c = m->controller;
+    if (model_is_remote(m))
+        return 0;
+    if (c->cordoned)
+        return err_set(err, ERR_CONFLICT,
+                       "this machine takes no new replicas: its Node has spec.cordon");
+    int error = replica_request(m, ret_request, err);
+    return error ? error
+                 : wish_check_memory(&m->wish, cluster_memory(c->cluster), c->node_memory, err);
 }
 
 /* Adds as many as fit; what does not fit is said and tried again at the next change. */
 static void add_replicas(struct managed_model *m, unsigned count)
 {
-    uint64_t reserved = reserved_memory(m->controller);
+    struct place_request request = {0};
     struct err err;
     m->problem[0] = 0;
-    if (m->controller->cordoned && !model_is_remote(m)) {
-        snprintf(m->problem, sizeof(m->problem),
-                 "this machine takes no new replicas: its Node has spec.cordon");
-        return;
-    }
     for (; count > 0; count--) {
-        if (wish_check_memory(&m->wish, reserved, m->controller->node_memory, &err)) {
+        int error = check_room(m, &request, &err);
+        if (error) {
             snprintf(m->problem, sizeof(m->problem), "%s", err.message);
-            event_note(m->controller, str_from(m->name), "DoesNotFit", "%s", err.message);
+            if (error != ERR_CONFLICT)
+                event_note(m->controller, str_from(m->name), "DoesNotFit", "%s", err.message);
             return;
         }
-        reserved += wish_memory(&m->wish);
-        replica_new(m);
+        replica_ask_room(replica_new(m), &request);
     }
 }
 
@@ -155,8 +157,10 @@ static nsec act(struct managed_model *m, nsec now)
         while ((action = replica_next(&r->core, &r->rules, now)) != REPLICA_NOTHING)
             replica_act(r, action);
         wake = MIN(wake, replica_wake_at(&r->core, &r->rules));
-        if (r->core.state == REPLICA_STOPPED)
+        if (r->core.state == REPLICA_STOPPED) {
             replica_free(r);
+            m->controller->again = true; /* others may have its room */
+        }
     }
     return wake;
 }
@@ -212,19 +216,22 @@ static void publish(struct controller *c)
     c->options.publish(c->options.ctx, routes);
 }
 
-static void plan_models(struct controller *c, nsec now)
+static nsec plan_models(struct controller *c, nsec now)
 {
     for (struct map_node *n = map_next(&c->models, NULL); n; n = map_next(&c->models, n))
         plan(container_of(n, struct managed_model, node), now);
+    jobs_plan(c, now);
+    nsec wake = cluster_step(c->cluster, now);
     /* Before a replica is told to end, the gateways have stopped sending to it. */
     publish(c);
+    return wake;
 }
 
 static nsec reconcile_models(struct controller *c)
 {
     nsec now = clock_now(), wake = NSEC_NEVER;
     if (!c->leaving) /* else only what was begun is brought to its end */
-        plan_models(c, now);
+        wake = plan_models(c, now);
     for (struct map_node *n = map_next(&c->models, NULL), *next; n; n = next) {
         struct managed_model *m = container_of(n, struct managed_model, node);
         next = map_next(&c->models, n);
@@ -232,7 +239,7 @@ static nsec reconcile_models(struct controller *c)
         if (m->deleted && list_empty(&m->replicas))
             model_free(m);
     }
-    return wake;
+    return MIN(wake, jobs_act(c, now));
 }
 
 void reconcile(struct controller *c)

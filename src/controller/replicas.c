@@ -18,6 +18,8 @@
 #define PROBE_PERIOD_STARTING MSEC(100) /* a model that has loaded is used at once */
 #define PROBE_TIMEOUT         SEC(5)
 
+enum { LEASE_TEXT_MAX = 16 * 1024 };
+
 extern char **environ;
 
 static void on_probe_timer(struct loop_timer *timer);
@@ -36,15 +38,121 @@ static struct replica_rules rules_of(const struct managed_model *m)
     return rules;
 }
 
+/* ---- room ---- */
+
+static void on_room(struct cluster_guest *room)
+{
+    struct managed_replica *r = container_of(room, struct managed_replica, room);
+    replica_placed(&r->core, clock_now());
+}
+
+static void on_evicted(struct cluster_guest *room)
+{
+    struct managed_replica *r = container_of(room, struct managed_replica, room);
+    bool lost = room->work.evict_why == SCHED_ROOM_LOST;
+    enum replica_reason reason = lost ? REPLICA_ROOM_LOST : REPLICA_EVICTED;
+    event_note(r->model->controller, str_from(r->model->name), "Evicted", "replica %llu: %s",
+               (unsigned long long)r->id, replica_reason_text(reason));
+    replica_drain(&r->core, reason, clock_now());
+}
+
+int replica_request(const struct managed_model *m, struct place_request *ret_request,
+                    struct err *err)
+{
+    const uint64_t mib = 1 << 20;
+    int error = resources_request(&m->wish.model->spec.resources, cluster_gpu_model,
+                                  m->controller->cluster, ret_request, err);
+    ret_request->memory = (int64_t)((wish_memory(&m->wish) + mib - 1) / mib);
+    return error;
+}
+
+static void describe_room(struct managed_replica *r, const struct place_request *request)
+{
+    const struct model_spec *spec = &r->model->wish.model->spec;
+    r->room.work.spec = (struct sched_spec){
+        .id = r->id,
+        .queue = cluster_queue(r->model->controller->cluster, spec->tenant),
+        .priority = (int)spec->priority,
+        .created = clock_now(),
+        .inference = true,
+        .preemptible = true, /* by other inference */
+        .members_min = 1,
+        .members_max = 1,
+        .request = *request,
+    };
+}
+
+void replica_ask_room(struct managed_replica *r, const struct place_request *request)
+{
+    struct controller *c = r->model->controller;
+    nsec now = clock_now();
+    if (model_is_remote(r->model)) {
+        replica_placed(&r->core, now);
+        return;
+    }
+    describe_room(r, request);
+    if (cluster_submit(c->cluster, &r->room, now)) {
+        event_note(c, str_from(r->model->name), "TooMany",
+                   "replica %llu: %d replicas and jobs are as many as this machine counts",
+                   (unsigned long long)r->id, CLUSTER_GUESTS_MAX);
+        replica_drain(&r->core, REPLICA_EVICTED, now);
+    }
+}
+
+int replica_restore_room(struct managed_replica *r, const struct json *lease)
+{
+    struct cluster *cluster = r->model->controller->cluster;
+    struct place_request request = {0};
+    struct place_lease there;
+    struct err err;
+    int error = cluster_lease_read(cluster, lease, &there);
+    if (error)
+        return error;
+    if (replica_request(r->model, &request, &err))
+        request = (struct place_request){0}; /* its next process asks anew */
+    describe_room(r, &request);
+    return cluster_restore(cluster, &r->room, &there, 1, clock_now());
+}
+
+/* For the process that the model wants now, in the room that it has. */
+static bool has_room(const struct managed_replica *r, const struct place_request *request)
+{
+    return r->room.work.state == SCHED_RUNNING &&
+           memcmp(&r->room.work.spec.request, request, sizeof(*request)) == 0;
+}
+
+/* A new process may need other room than the last one had. False: it waits for it, or cannot be. */
+static bool ensure_room(struct managed_replica *r)
+{
+    struct controller *c = r->model->controller;
+    struct place_request request;
+    struct err err;
+    if (model_is_remote(r->model))
+        return true;
+    if (replica_request(r->model, &request, &err)) {
+        replica_drain(&r->core, REPLICA_ROOM_LOST, clock_now());
+        return false;
+    }
+    if (has_room(r, &request))
+        return true;
+    cluster_leave(c->cluster, &r->room, clock_now());
+    replica_unplaced(&r->core, clock_now());
+    replica_ask_room(r, &request);
+    c->again = true;
+    return false;
+}
+
 struct managed_replica *replica_new(struct managed_model *m)
 {
     struct managed_replica *r = NEW(struct managed_replica);
     r->model = m;
     r->id = ++m->controller->next_id;
     r->revision = m->wish.revision;
-    r->memory = wish_memory(&m->wish);
     r->rules = rules_of(m);
     r->probe_timer.fire = on_probe_timer;
+    r->room.name = str_from(m->title);
+    r->room.start = on_room;
+    r->room.evict = on_evicted;
     replica_init(&r->core, clock_now());
     list_append(&m->replicas, &r->link);
     return r;
@@ -65,6 +173,7 @@ static void forget_process(struct managed_replica *r)
 void replica_let_go(struct managed_replica *r)
 {
     forget_process(r);
+    cluster_leave(r->model->controller->cluster, &r->room, clock_now());
     list_remove(&r->link);
     mem_free(r);
 }
@@ -169,7 +278,7 @@ static void on_probe_timer(struct loop_timer *timer)
 /* ---- start ---- */
 
 /* A port that is free now; the engine binds it a moment later. If somebody else was quicker it exits and is started on another. */
-static uint16_t free_port(void)
+uint16_t replica_free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
@@ -182,7 +291,7 @@ static uint16_t free_port(void)
     return ntohs(address.sin_port);
 }
 
-static void new_token(char token[REPLICA_TOKEN_LEN + 1])
+void replica_new_token(char token[REPLICA_TOKEN_LEN + 1])
 {
     unsigned char bytes[REPLICA_TOKEN_LEN / 2];
     CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
@@ -193,6 +302,11 @@ static void new_token(char token[REPLICA_TOKEN_LEN + 1])
 int replica_remember(struct managed_replica *r, struct err *err)
 {
     char id[24];
+    struct json_writer w;
+    struct buf lease;
+    buf_init(&lease, LEASE_TEXT_MAX);
+    json_writer_init(&w, &lease, 0);
+    cluster_lease_write(r->model->controller->cluster, &r->room, 0, &w);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)r->run);
     const struct store_replica row = {
         .id = str_from(id),
@@ -204,8 +318,11 @@ int replica_remember(struct managed_replica *r, struct err *err)
         .pid = r->process ? process_pid(r->process) : 0,
         .pid_start_time = r->process ? process_start_time(r->process) : 0,
         .started_at = clock_wall(),
+        .lease = buf_str(&lease),
     };
-    return store_put_replica(r->model->controller->store, &row, err);
+    int error = store_put_replica(r->model->controller->store, &row, err);
+    buf_fini(&lease);
+    return error;
 }
 
 /* "{port}" in an argument becomes the port; if it is in none, "--port N" is added. */
@@ -233,23 +350,43 @@ static const char **build_argv(const struct managed_replica *r, struct arena *a)
     return argv;
 }
 
-/* Ours, then the model's, then the mark. Of two with one name getenv finds the first: the later ones go in front. */
-static const char **build_env(const struct managed_replica *r, struct arena *a)
+/* Of two with one name getenv finds the first. */
+const char **replica_environment(const char *const *front, struct arena *a)
 {
-    const char *const *wished = r->model->wish.env;
     size_t ours = 0, count = 0, n = 0;
     while (environ[ours])
         ours++;
-    while (wished[count])
+    while (front[count])
         count++;
-    const char **env = arena_array(a, ours + count + 2, sizeof(char *));
-    env[n++] = arena_printf(a, REPLICA_MARK "=%s:%s", r->model->controller->instance, r->token).ptr;
+    const char **env = arena_array(a, ours + count + 1, sizeof(char *));
+    CHECK(env);
     for (size_t i = 0; i < count; i++)
-        env[n++] = wished[i];
+        env[n++] = front[i];
     for (size_t i = 0; i < ours; i++)
         if (!str_starts(str_from(environ[i]), STR(REPLICA_MARK "=")))
             env[n++] = environ[i];
     return env;
+}
+
+/* The mark, what it may see of the GPUs, if there are any, and what the model says. */
+static const char **build_env(const struct managed_replica *r, struct arena *a)
+{
+    const struct controller *c = r->model->controller;
+    const char *const *wished = r->model->wish.env;
+    char devices[CLUSTER_DEVICES_MAX];
+    size_t count = 0, n = 0;
+    while (wished[count])
+        count++;
+    const char **front = arena_array(a, count + 3, sizeof(char *));
+    CHECK(front);
+    front[n++] = arena_printf(a, REPLICA_MARK "=%s:%s", c->instance, r->token).ptr;
+    if (cluster_has_gpus(c->cluster)) {
+        cluster_devices(c->cluster, &r->room, 0, devices);
+        front[n++] = arena_printf(a, "CUDA_VISIBLE_DEVICES=%s", devices).ptr;
+    }
+    for (size_t i = 0; i < count; i++)
+        front[n++] = wished[i];
+    return replica_environment(front, a);
 }
 
 static int spawn(struct managed_replica *r, struct err *err)
@@ -258,8 +395,8 @@ static int spawn(struct managed_replica *r, struct err *err)
     struct controller *c = r->model->controller;
     char log_path[PATH_MAX];
     struct arena a;
-    r->port = free_port();
-    new_token(r->token);
+    r->port = replica_free_port();
+    replica_new_token(r->token);
     /* Stored before it runs: a crash of ours in between leaves a process that its mark tells. */
     int error = replica_remember(r, err);
     if (error)
@@ -282,7 +419,6 @@ static int start_anything(struct managed_replica *r, struct err *err)
 {
     const struct wish *wish = &r->model->wish;
     r->revision = wish->revision;
-    r->memory = wish_memory(wish);
     r->rules = rules_of(r->model);
     r->run = ++r->model->controller->next_id;
     r->slots = (unsigned)wish->model->spec.engine.max_concurrent_requests;
@@ -337,7 +473,8 @@ void replica_act(struct managed_replica *r, enum replica_action action)
     }
     switch (action) {
     case REPLICA_SPAWN:
-        start(r);
+        if (ensure_room(r))
+            start(r);
         break;
     case REPLICA_TERMINATE:
         process_signal(r->process, SIGTERM);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tenants as the gateways need them. */
 #include "api/tenant.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "controller/managed.h"
 #include "core/limit/calendar.h"
@@ -70,6 +71,28 @@ void tenants_load_used(struct controller *c)
         merge_used(c, month, month_count, today, today_count);
 }
 
+static int64_t limit_of(int64_t amount)
+{
+    return amount == TENANT_NO_QUOTA ? QUOTA_NO_LIMIT : amount;
+}
+
+static void set_quotas(struct controller *c)
+{
+    size_t count = 0;
+    struct cluster_quota *quotas =
+        arena_array(&c->tenants_arena, c->tenant_count, sizeof(struct cluster_quota));
+    CHECK(quotas);
+    for (size_t i = 0; i < c->tenant_count; i++) {
+        const struct tenant *t = tenant_from(c->tenants[i]);
+        const struct tenant_gpu_quota *q = &t->spec.gpu_quota;
+        if (q->gpus != TENANT_NO_QUOTA)
+            quotas[count++] =
+                (struct cluster_quota){t->resource.metadata.name, q->gpus, limit_of(q->borrow),
+                                       limit_of(q->lend), (uint32_t)t->spec.weight};
+    }
+    cluster_set_quotas(c->cluster, quotas, count, clock_now());
+}
+
 void tenants_load(struct controller *c)
 {
     struct err err;
@@ -77,4 +100,5 @@ void tenants_load(struct controller *c)
     c->tenant_count = 0;
     if (store_list(c->store, &c->tenants_arena, &tenant_kind, &c->tenants, &c->tenant_count, &err))
         log_error("the stored tenants cannot be read", log_str("error", err.message));
+    set_quotas(c);
 }

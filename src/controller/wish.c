@@ -163,6 +163,8 @@ static uint64_t hash_of_what_runs(const struct model *model)
     struct json_writer writer;
     struct buf text;
     what_runs.spec.replicas = 1;
+    what_runs.spec.tenant = STR_NONE;
+    what_runs.spec.priority = 0;
     memset(&what_runs.spec.queue, 0, sizeof(what_runs.spec.queue));
     memset(&what_runs.spec.price, 0, sizeof(what_runs.spec.price));
     memset(&what_runs.spec.traffic, 0, sizeof(what_runs.spec.traffic));
@@ -243,7 +245,8 @@ struct machine_memory machine_memory(void)
     return m;
 }
 
-int wish_check_memory(const struct wish *w, uint64_t reserved, uint64_t limit, struct err *err)
+int wish_check_memory(const struct wish *w, struct cluster_memory held, uint64_t limit,
+                      struct err *err)
 {
     struct machine_memory m = machine_memory();
     if (limit)
@@ -252,8 +255,8 @@ int wish_check_memory(const struct wish *w, uint64_t reserved, uint64_t limit, s
     if (m.total == 0 || need == 0) /* unknown: try */
         return 0;
     /* Weights are mapped files, which the kernel calls available: so what is promised counts too. */
-    uint64_t unpromised = m.total > reserved ? m.total - reserved : 0;
-    uint64_t room = MIN(m.available, unpromised);
+    uint64_t unpromised = m.total > held.kept ? m.total - held.kept : 0;
+    uint64_t room = MIN(m.available + held.preemptible, unpromised);
     if (need <= room)
         return 0;
     return err_set(err, ERR_UNAVAILABLE,
@@ -263,5 +266,5 @@ int wish_check_memory(const struct wish *w, uint64_t reserved, uint64_t limit, s
                    "need %.2f GiB); use a smaller model or fewer replicas",
                    (double)need / GIB, (double)w->weights / GIB, (double)w->kv / GIB,
                    (double)w->model->spec.resources.memory / GIB, (double)room / GIB,
-                   (double)m.total / GIB, (double)m.available / GIB, (double)reserved / GIB);
+                   (double)m.total / GIB, (double)m.available / GIB, (double)held.kept / GIB);
 }

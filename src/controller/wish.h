@@ -10,6 +10,7 @@
 #include "api/model.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "controller/cluster.h"
 
 struct wish {
     struct arena arena;
@@ -27,12 +28,11 @@ struct wish {
 void wish_fini(struct wish *w);
 
 /*
- * May one more replica start? `reserved`: bytes that replicas with a process need already; `limit`: what
- * all may use, 0: the whole machine. ERR_UNAVAILABLE with the arithmetic in err when
- * this machine has not the memory.
+ * May one more replica ask for room? `held`: what others have; `limit`: what all may use, 0: the whole machine.
+ * ERR_UNAVAILABLE with the arithmetic in err when this machine has not the memory, even if all that may be evicted were.
  */
-[[nodiscard]] int wish_check_memory(const struct wish *w, uint64_t reserved, uint64_t limit,
-                                    struct err *err);
+[[nodiscard]] int wish_check_memory(const struct wish *w, struct cluster_memory held,
+                                    uint64_t limit, struct err *err);
 
 /* What one replica needs: weights and KV cache, or the memory that its resources ask for if that is more. */
 uint64_t wish_memory(const struct wish *w);

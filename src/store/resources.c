@@ -80,7 +80,7 @@ static void write_texts(struct texts *t, const struct resource *resource)
     json_writer_init(&w, &t->spec, 0);
     resource_encode_spec(resource, &w);
     json_writer_init(&w, &t->status, 0);
-    schema_encode(&resource_status_schema, &resource->status, &w);
+    resource_encode_status(resource, &w);
 }
 
 static int check_texts(const struct texts *t, struct err *err)

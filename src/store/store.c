@@ -39,6 +39,8 @@ static const char *const migrations[] = {
     /* The newest report of each process that has sent some. */
     ("CREATE TABLE usage_reports ("
      "  sender TEXT PRIMARY KEY, sequence INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;"),
+
+    "ALTER TABLE replicas ADD COLUMN lease TEXT NOT NULL DEFAULT '';",
 };
 
 /* Made once per store; a copy of the hashes alone is of no use. */
@@ -88,7 +90,8 @@ void store_close(struct store *s)
 
 /* ---- replicas ---- */
 
-#define REPLICA_COLUMNS "id, model, revision, pid, pid_start_time, token, port, slots, started_at"
+#define REPLICA_COLUMNS \
+    "id, model, revision, pid, pid_start_time, token, port, slots, started_at, lease"
 
 int store_put_replica(struct store *s, const struct store_replica *replica, struct err *err)
 {
@@ -96,7 +99,7 @@ int store_put_replica(struct store *s, const struct store_replica *replica, stru
     db_lock(s->db);
     query_begin(&q, s->db,
                 "INSERT OR REPLACE INTO replicas (" REPLICA_COLUMNS
-                ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query_bind_str(&q, replica->id);
     query_bind_str(&q, replica->model);
     query_bind_int(&q, (int64_t)replica->revision);
@@ -106,6 +109,7 @@ int store_put_replica(struct store *s, const struct store_replica *replica, stru
     query_bind_int(&q, replica->port);
     query_bind_int(&q, replica->slots);
     query_bind_int(&q, replica->started_at);
+    query_bind_str(&q, replica->lease);
     int error = query_end(&q, err);
     db_unlock(s->db);
     return error;
@@ -136,6 +140,7 @@ static struct store_replica read_replica(struct query *q, struct arena *a)
         .port = query_int(q, 6),
         .slots = (unsigned)query_int(q, 7),
         .started_at = query_int(q, 8),
+        .lease = query_str(q, 9, a),
     };
 }
 

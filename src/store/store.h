@@ -59,6 +59,7 @@ struct store_replica {
     struct str token; /* the mark in the process' environment */
     int64_t port;
     nsec started_at;
+    struct str lease; /* what it has of the machine, as JSON; empty: not known */
 };
 
 [[nodiscard]] int store_put_replica(struct store *s, const struct store_replica *replica,

@@ -27,12 +27,6 @@ bool place_request_is_valid(const struct place_request *r)
 
 /* ---- shares ---- */
 
-/* part / whole of `of`, rounded up. */
-static uint64_t in_proportion(uint64_t part, uint64_t whole, uint64_t of)
-{
-    return (part * of + whole - 1) / whole;
-}
-
 bool place_share_of(const struct place_gpu_spec *gpu, const struct place_request *r,
                     struct place_share *ret_share)
 {
@@ -40,9 +34,9 @@ bool place_share_of(const struct place_gpu_spec *gpu, const struct place_request
     if (mib > gpu->memory)
         return false;
     if (milli == 0)
-        milli = in_proportion(mib, gpu->memory, PLACE_MILLI);
+        milli = (mib * PLACE_MILLI + gpu->memory - 1) / gpu->memory;
     else if (mib == 0)
-        mib = in_proportion(milli, PLACE_MILLI, gpu->memory);
+        mib = milli * gpu->memory / PLACE_MILLI; /* rounded down: four quarters are one GPU */
     *ret_share = (struct place_share){(uint16_t)milli, (uint32_t)mib};
     return true;
 }

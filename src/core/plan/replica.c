@@ -38,7 +38,9 @@ struct replica_rules replica_rules_default(void)
 
 /* The moves that exist: bit per target state. */
 static const unsigned moves[] = {
-    [REPLICA_WAITING] = 1 << REPLICA_STARTING | 1 << REPLICA_WAITING | 1 << REPLICA_STOPPED,
+    [REPLICA_PENDING] = 1 << REPLICA_WAITING | 1 << REPLICA_STARTING | 1 << REPLICA_STOPPED,
+    [REPLICA_WAITING] =
+        1 << REPLICA_STARTING | 1 << REPLICA_WAITING | 1 << REPLICA_STOPPED | 1 << REPLICA_PENDING,
     [REPLICA_STARTING] = 1 << REPLICA_READY | 1 << REPLICA_WAITING | 1 << REPLICA_DRAINING,
     [REPLICA_READY] = 1 << REPLICA_UNREADY | 1 << REPLICA_WAITING | 1 << REPLICA_DRAINING,
     [REPLICA_UNREADY] = 1 << REPLICA_READY | 1 << REPLICA_WAITING | 1 << REPLICA_DRAINING,
@@ -58,7 +60,7 @@ static void move(struct replica *r, enum replica_state to, enum replica_reason r
 
 void replica_init(struct replica *r, nsec now)
 {
-    *r = (struct replica){.state = REPLICA_WAITING, .since = now, .not_before = now};
+    *r = (struct replica){.state = REPLICA_PENDING, .since = now, .not_before = now};
 }
 
 static nsec limit_of(const struct replica *r, const struct replica_rules *rules)
@@ -72,6 +74,7 @@ static nsec limit_of(const struct replica *r, const struct replica_rules *rules)
         return nsec_after(r->since, rules->drain_timeout);
     case REPLICA_WAITING:
         return r->not_before;
+    case REPLICA_PENDING:
     case REPLICA_READY:
     case REPLICA_STOPPED:
         break;
@@ -98,15 +101,27 @@ enum replica_action replica_next(struct replica *r, const struct replica_rules *
     return REPLICA_KILL;
 }
 
+void replica_placed(struct replica *r, nsec now)
+{
+    move(r, REPLICA_WAITING, REPLICA_PLACED, now);
+}
+
+void replica_unplaced(struct replica *r, nsec now)
+{
+    move(r, REPLICA_PENDING, REPLICA_UNPLACED, now);
+}
+
 void replica_spawned(struct replica *r, nsec now)
 {
-    if (r->reason != REPLICA_NEW)
+    if (r->started)
         r->restarts++;
+    r->started = true;
     move(r, REPLICA_STARTING, REPLICA_SPAWNED, now);
 }
 
 void replica_adopted(struct replica *r, nsec now)
 {
+    r->started = true;
     move(r, REPLICA_STARTING, REPLICA_ADOPTED, now);
 }
 
@@ -161,5 +176,5 @@ void replica_drain(struct replica *r, enum replica_reason reason, nsec now)
 {
     if (r->state == REPLICA_DRAINING || r->state == REPLICA_STOPPED)
         return;
-    move(r, r->state == REPLICA_WAITING ? REPLICA_STOPPED : REPLICA_DRAINING, reason, now);
+    move(r, replica_has_process(r) ? REPLICA_DRAINING : REPLICA_STOPPED, reason, now);
 }

@@ -3,10 +3,10 @@
  * The life of one replica as a state machine: when it is started, restarted, drained and killed.
  * Pure.
  *
- *   WAITING --spawn--> STARTING --probe ok--> READY <--probe ok/failures--> UNREADY
- *      ^                  |                     |                             |
- *      |                  +------- exit, or start or failure limit passed ----+
- *      +--- back-off -----+
+ *   PENDING --placed--> WAITING --spawn--> STARTING --probe ok--> READY <--probe ok/failures--> UNREADY
+ *      ^                 |  ^                 |                     |                             |
+ *      +--- unplaced ----+  |                 +------- exit, or start or failure limit passed ----+
+ *                           +--- back-off ----+
  *   any --drain--> DRAINING --exit--> STOPPED (forget it)
  *
  * Rules:
@@ -30,6 +30,7 @@
 #include "base/time.h"
 
 #define REPLICA_STATES(X)                                                           \
+    X(REPLICA_PENDING, "pending")   /* no process, and no room for one yet */       \
     X(REPLICA_WAITING, "waiting")   /* no process; starts at not_before */          \
     X(REPLICA_STARTING, "starting") /* process there, model loading */              \
     X(REPLICA_READY, "ready")       /* serves */                                    \
@@ -45,6 +46,8 @@ enum replica_state {
 
 #define REPLICA_REASONS(X)                                                      \
     X(REPLICA_NEW, "new")                                                       \
+    X(REPLICA_PLACED, "has room")                                               \
+    X(REPLICA_UNPLACED, "needs room anew")                                      \
     X(REPLICA_SPAWNED, "process started")                                       \
     X(REPLICA_ADOPTED, "process found again after a restart of the controller") \
     X(REPLICA_SPAWN_FAILED, "process could not be started")                     \
@@ -56,6 +59,8 @@ enum replica_state {
     X(REPLICA_SCALED_DOWN, "fewer replicas wanted")                             \
     X(REPLICA_OUTDATED, "replaced by a newer revision")                         \
     X(REPLICA_DELETED, "model deleted")                                         \
+    X(REPLICA_EVICTED, "had to make room")                                      \
+    X(REPLICA_ROOM_LOST, "its GPU is not well")                                 \
     X(REPLICA_DRAINED, "ended as asked")
 
 enum replica_reason {
@@ -77,6 +82,7 @@ struct replica {
     nsec since;                 /* of the last change of state */
     nsec not_before;            /* WAITING: earliest start */
     nsec ready_since;
+    bool started;                   /* it had a process */
     unsigned restarts;              /* starts after the first, ever */
     unsigned failures;              /* in a row, for the back-off */
     unsigned probe_failures;        /* in a row */
@@ -103,6 +109,9 @@ nsec replica_wake_at(const struct replica *r, const struct replica_rules *rules)
 
 /* ---- events ---- */
 
+void replica_placed(struct replica *r, nsec now); /* PENDING: somebody gave it room */
+void replica_unplaced(struct replica *r,
+                      nsec now); /* WAITING: it has none any more, or not enough */
 void replica_spawned(struct replica *r, nsec now);
 void replica_adopted(struct replica *r, nsec now); /* a live process of an earlier controller */
 void replica_spawn_failed(struct replica *r, const struct replica_rules *rules, nsec now);
@@ -112,7 +121,8 @@ void replica_drain(struct replica *r, enum replica_reason reason, nsec now); /* 
 
 static inline bool replica_has_process(const struct replica *r)
 {
-    return r->state != REPLICA_WAITING && r->state != REPLICA_STOPPED;
+    return r->state != REPLICA_PENDING && r->state != REPLICA_WAITING &&
+           r->state != REPLICA_STOPPED;
 }
 
 #endif

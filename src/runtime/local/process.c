@@ -229,6 +229,8 @@ static int spawn(const struct process_spec *spec, int log_fd, pid_t *ret_pid)
     posix_spawn_file_actions_adddup2(&files, log_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&files, log_fd, STDERR_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+    if (spec->directory)
+        posix_spawn_file_actions_addchdir_np(&files, spec->directory);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);

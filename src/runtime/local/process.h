@@ -35,6 +35,7 @@ struct process_events {
 struct process_spec {
     const char *const *argv; /* argv[0]: the program, looked up in PATH if it has no slash */
     const char *const *env;  /* whole environment */
+    const char *directory;   /* in which it starts; NULL: ours */
     const char *log_path;    /* stdout and stderr are appended to it */
     uint64_t memory_max;     /* bytes of private memory (RLIMIT_DATA); 0: no limit */
 };

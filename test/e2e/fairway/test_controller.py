@@ -217,8 +217,11 @@ def test_a_cordoned_node_takes_no_new_replicas(fairway):
     big["spec"]["resources"] = {"memory": "65Mi"}
     fairway.apply(big)
     assert "total 0.06 GiB" in fairway.get("model", "big")["status"]["conditions"][0]["message"]
-    limited["spec"] = {"cpu": "4"}
-    assert "spec.cpu" in fairway.apply(limited, check=False).stderr
+    limited["spec"] = {"cpu": "3"}
+    fairway.apply(limited)
+    big["metadata"]["name"], big["spec"]["resources"] = "busy", {"cpu": "4"}
+    fairway.apply(big)
+    assert "it lacks 1 processors" in fairway.get("model", "busy")["status"]["conditions"][0]["message"]
     assert "there is no node" in fairway.apply({"apiVersion": "fairway.dev/v1", "kind": "Node",
                                                 "metadata": {"name": "elsewhere"}, "spec": {}}, check=False).stderr
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import pty
 import re
 import subprocess
@@ -73,7 +74,7 @@ def test_made_up_gpus():
     with Fairway("--quiet", "--gpus", "2xH100-80G,1xA10-24G,1xH100-80G") as f:
         assert status(f)["gpuState"] == "simulated"
         first = gpus(f)[0]
-        assert set(first) == {"index", "uuid", "model", "memory", "health"}  # no reading is made up
+        assert set(first) == {"index", "uuid", "model", "memory", "health", "users"}  # no reading is made up
         assert [g["model"] for g in gpus(f)] == ["H100-80G", "H100-80G", "A10-24G", "H100-80G"]
         heading, row = f.cli("get", "nodes").stdout.splitlines()
         assert dict(zip(columns(heading), columns(row)))["GPUS"] == "3 x H100-80G, 1 x A10-24G"
@@ -105,9 +106,9 @@ def test_a_gpu_falls_ill(double):
     with Fairway("--quiet", env=double.env) as f:
         wait_for(lambda: status(f)["gpuState"] == "ready", "the GPUs are known")
         assert gpus(f)[0] == {"index": 0, "uuid": "GPU-0", "model": "H100-80G", "memory": 80 * GIB, "health": "ok",
-                              "memoryUsed": 20 * GIB, "utilisation": 90, "temperature": 40, "power": 350.5}
+                              "users": [], "memoryUsed": 20 * GIB, "utilisation": 90, "temperature": 40, "power": 350.5}
         assert columns(f.cli("gpus").stdout.splitlines()[1]) == [
-            "0", "H100-80G", "#####...............", "20.0 / 80.0 GiB", "90 %", "40 C", "350 W", "ok"]
+            "0", "H100-80G", "#####...............", "20.0 / 80.0 GiB", "90 %", "40 C", "350 W", "ok", "-"]
         text = metrics(f)
         labels = {"gpu": "1", "uuid": "GPU-1"}
         assert metric(text, "fairway_gpu_memory_used_bytes", **labels) == 20 * GIB
@@ -163,3 +164,21 @@ def test_a_driver_that_hangs_holds_up_nothing(double):
         f.serve("sim", profile="decode=1000,answer=0")
         assert status(f)["gpuState"] == "not read yet" and gpus(f) == []
         f.stop()  # it still hangs
+
+
+def test_who_sits_on_an_ill_gpu_moves(double):
+    """A new replica starts on the other GPU, and the one on the ill GPU is drained."""
+    with Fairway("--quiet", env=double.env) as f:
+        wait_for(lambda: status(f)["gpuState"] == "ready", "the GPUs are known")
+        f.serve("sim", profile="decode=1000,answer=5", resources={"gpus": 1})
+        ill = next(g["index"] for g in gpus(f) if g["users"])
+        double.say(events=f"{ill}:79")
+        wait_for(lambda: gpus(f)[1 - ill]["users"] == [{"name": "model/sim", "member": 0, "share": 1000}], "it has moved")
+        f.ready("sim", 1)
+        pid = f.replicas("sim")[0]["pid"]
+        environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        assert f"CUDA_VISIBLE_DEVICES=GPU-{1 - ill}".encode() in environment
+        assert "its GPU is not well" in f.cli("describe", "sim").stdout
+        f.cli("scale", "sim", "--replicas", "2")
+        lacks = wait_for(lambda: f.get("model", "sim")["status"]["conditions"][0]["message"], "the second one waits")
+        assert lacks == "it lacks 1 idle GPU; model/sim would have to leave; of those that run 1 is of no lower priority"

@@ -127,7 +127,7 @@ static void share_of(const struct place_request *r, const struct place_gpu_spec 
     *milli = r->share_milli;
     *mib = r->share_mib;
     if (!*mib)
-        *mib = round_up(*milli * gpu->memory, PLACE_MILLI);
+        *mib = *milli * gpu->memory / PLACE_MILLI;
     if (!*milli)
         *milli = gpu->memory ? round_up(*mib * PLACE_MILLI, gpu->memory) : INT64_MAX;
 }

@@ -101,6 +101,10 @@ static void act(struct world *w, size_t i)
 static void live(struct world *w, size_t i)
 {
     struct replica *r = &w->replicas[i];
+    if (r->state == REPLICA_PENDING && (w->kind || test_below(&w->random, 8) == 0))
+        replica_placed(r, w->now);
+    else if (!w->kind && r->state == REPLICA_WAITING && test_below(&w->random, 50) == 0)
+        replica_unplaced(r, w->now);
     if (!replica_has_process(r))
         return;
     if (w->exit_at[i] <= w->now) {

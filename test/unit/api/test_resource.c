@@ -70,7 +70,8 @@ static const char full[] =
     "\"engine\":{\"type\":\"vllm\",\"image\":\"vllm:1\",\"command\":[\"serve\"],\"args\":[\"--x\","
     "\"1\"],"
     "\"env\":{\"HOME\":\"/h\"},\"contextLength\":4096,\"maxConcurrentRequests\":8},"
-    "\"resources\":{\"gpus\":1,\"cpu\":\"1500m\",\"memory\":\"32Gi\"},\"replicas\":0,"
+    "\"resources\":{\"gpus\":1,\"cpu\":\"1500m\",\"memory\":\"32Gi\"},\"priority\":100,"
+    "\"replicas\":0,"
     "\"queue\":{\"maxLength\":0,\"maxWait\":\"1m30s\",\"fairness\":\"requests\"},"
     "\"traffic\":{\"aliases\":[\"gpt-small\"],\"policy\":\"session\",\"weight\":100},\"price\":{"
     "\"input\":\"0."
@@ -129,17 +130,58 @@ static void test_tenant(void **state)
     read_good(TENANT);
     spec = &tenant_from(resources[0])->spec;
     assert_true(spec->weight == 1 && spec->priority == TENANT_PRIORITY_NORMAL);
+    assert_true(spec->gpu_quota.gpus == TENANT_NO_QUOTA && spec->gpu_quota.lend == TENANT_NO_QUOTA);
     check_bad(TENANT "spec: {weight: 0}\n", "line 4: spec.weight: must be between 1 and 1000");
     check_bad(TENANT "spec:\n  limits: {budgetPerDay: much}\n",
               "line 5: spec.limits.budgetPerDay: must be an amount of money like 0.15, not "
               "\"much\"");
 }
 
+static void encode_spec(void)
+{
+    struct json_writer w;
+    buf_clear(&out);
+    json_writer_init(&w, &out, 0);
+    resource_encode_spec(resources[0], &w);
+}
+
+/* A limit of nothing is not the same as none. */
+static void test_gpu_quota(void **state)
+{
+    static const char *const quotas[] = {
+        "\"gpuQuota\":{\"gpus\":4,\"borrow\":0,\"lend\":\"500m\"}}",
+        "\"gpuQuota\":{\"gpus\":0}}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(quotas); i++) {
+        struct str manifest = arena_printf(&arena, TENANT "spec: {%s\n", quotas[i]);
+        read_good(manifest.ptr);
+        encode_spec();
+        assert_non_null(strstr(buf_cstr(&out), quotas[i]));
+    }
+    const struct tenant_gpu_quota *quota = &tenant_from(resources[0])->spec.gpu_quota;
+    assert_true(quota->gpus == 0 && quota->borrow == TENANT_NO_QUOTA);
+    read_good(TENANT);
+    encode_spec();
+    assert_null(strstr(buf_cstr(&out), "gpuQuota"));
+    check_bad(TENANT "spec:\n  gpuQuota: {borrow: 0, lend: 2}\n",
+              "line 5: spec.gpuQuota.borrow: is for a quota; add gpus (0: all is borrowed)\n"
+              "line 5: spec.gpuQuota.lend: is for a quota; add gpus");
+    check_bad(TENANT "spec:\n  gpuQuota: {gpus: -1}\n",
+              "line 5: spec.gpuQuota.gpus: must be an amount like 2 or 500m, not a number");
+}
+
+/* What the controller tells beside the fields of the table may stand in a manifest too. */
+static void test_status_of_the_system_is_no_obstacle(void **state)
+{
+    read_good(HEAD "  engine: {type: simulate}\nstatus: {phase: Ready, replicas: 1, later: [1]}\n");
+    assert_int_equal(resources[0]->status.replicas, 1);
+}
+
 static void test_refused(void **state)
 {
-    check_bad("metadata: {name: x}\n", "kind: is required; known are: Model, Node, Tenant");
+    check_bad("metadata: {name: x}\n", "kind: is required; known are: Model, Job, Node, Tenant");
     check_bad("kind: Modell\n",
-              "line 1: kind: unknown kind \"Modell\"; known are: Model, Node, Tenant");
+              "line 1: kind: unknown kind \"Modell\"; known are: Model, Job, Node, Tenant");
     check_bad("[1]\n", "line 1: a resource must be an object");
     check_bad("kind: Model\napiVersion: v2\nmetadata: {name: Chat!}\n",
               "line 2: apiVersion: must be one of fairway.dev/v1, not \"v2\"\n"
@@ -155,10 +197,9 @@ static void test_refused(void **state)
               "line 8: spec.resources.gpuShare: cannot go together with gpus; choose one");
     check_bad(HEAD "  engine: {type: custom}\n",
               "line 5: spec.engine.command: is required for the engine custom, or else image");
-    check_bad(
-        HEAD "  engine: {type: simulate}\n  scaling: {min: 0}\n",
-        "line 6: spec.scaling: unknown field; known are: source, engine, resources, replicas, "
-        "queue, traffic, price, probes");
+    check_bad(HEAD "  engine: {type: simulate}\n  scaling: {min: 0}\n",
+              "line 6: spec.scaling: unknown field; known are: source, engine, resources, tenant, "
+              "priority, replicas, queue, traffic, price, probes");
     check_bad(HEAD "  engine: {type: simulate, env: {PORT: 80}}\n",
               "line 5: spec.engine.env.PORT: must be text; put it in quotes: \"80\"");
 }
@@ -244,7 +285,7 @@ static void test_explain(void **state)
     assert_non_null(strstr(buf_cstr(&out), "default 32; at least 1; at most 4096"));
     assert_int_equal(resource_explain(STR("nodes"), &out, &err), 0);
     assert_int_equal(resource_explain(STR("pod.spec"), &out, &err), ERR_NOT_FOUND);
-    assert_non_null(strstr(err.message, "known are: Model, Node, Tenant"));
+    assert_non_null(strstr(err.message, "known are: Model, Job, Node, Tenant"));
     assert_int_equal(resource_explain(STR("model.spec.replica"), &out, &err), ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "did you mean \"replicas\"?"));
 }
@@ -258,6 +299,8 @@ int main(void)
         TEST(test_full_model_there_and_back),
         TEST(test_node),
         TEST(test_tenant),
+        TEST(test_gpu_quota),
+        TEST(test_status_of_the_system_is_no_obstacle),
         TEST(test_policies_are_those_of_the_router),
         TEST(test_refused),
         TEST(test_remote_engine),

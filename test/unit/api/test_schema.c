@@ -48,8 +48,14 @@ static const struct schema_field part_fields[] = {
      .description = "Its size.",
      .max = 100},
 };
-static const struct schema part_schema = {"part",      "A part.", sizeof(struct part),
-                                          part_fields, 2,         check_part};
+static const struct schema part_schema = {
+    .name = "part",
+    .description = "A part.",
+    .size = sizeof(struct part),
+    .fields = part_fields,
+    .field_count = ARRAY_LEN(part_fields),
+    .check = check_part,
+};
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
 
@@ -71,8 +77,13 @@ static const struct schema_field fields[] = {
     {FIELD(part, SCHEMA_OBJECT), .object = &part_schema},
     {FIELD(parts, SCHEMA_OBJECTS), .max = 3, .object = &part_schema},
 };
-static const struct schema schema = {"Whole", "All types.",      sizeof(struct whole),
-                                     fields,  ARRAY_LEN(fields), NULL};
+static const struct schema schema = {
+    .name = "Whole",
+    .description = "All types.",
+    .size = sizeof(struct whole),
+    .fields = fields,
+    .field_count = ARRAY_LEN(fields),
+};
 
 static struct arena arena;
 static struct schema_report report;

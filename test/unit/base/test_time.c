@@ -74,6 +74,16 @@ static void test_clock(void **state)
     char text[CLOCK_RFC3339_MAX];
     assert_string_equal(clock_rfc3339(SEC(1769860800) + MSEC(123), text),
                         "2026-01-31T12:00:00.123Z");
+    assert_true(clock_parse_rfc3339(STR("2026-01-31T12:00:00.123Z")) ==
+                SEC(1769860800) + MSEC(123));
+    static const char *const others[] = {"",
+                                         "2026-01-31",
+                                         "2026-01-31T12:00:00Z",
+                                         "2026-01-31T12:00:00.123+01:00",
+                                         "2026-01-31T12:00:00.123Z ",
+                                         "2026-01-31T12:00:00.123Z and a good deal more"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_true(clock_parse_rfc3339(str_from(others[i])) == 0);
 }
 
 int main(void)

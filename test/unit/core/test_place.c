@@ -63,6 +63,18 @@ static void test_whole_gpus_and_shares_exclude_each_other(void **state)
     place_fini(&p);
 }
 
+static void test_four_quarters_are_one_gpu(void **state)
+{
+    struct place p;
+    struct place_node_spec n = node_of(1, 1, MODEL_A);
+    n.gpus[0].memory = 16003; /* no multiple of four */
+    open_place(&p, "first_fit");
+    put(&p, &n);
+    for (uint64_t owner = 1; owner <= 4; owner++)
+        assert_int_equal(give(&p, owner, (struct place_request){.share_milli = 250})->mib, 4000);
+    place_fini(&p);
+}
+
 static void test_gpus_that_belong_together(void **state)
 {
     struct place p;
@@ -309,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_gpus_and_shares_exclude_each_other),
+        cmocka_unit_test(test_four_quarters_are_one_gpu),
         cmocka_unit_test(test_gpus_that_belong_together),
         cmocka_unit_test(test_who_may_be_where),
         cmocka_unit_test(test_mig),

@@ -16,6 +16,7 @@ static struct replica started(void)
 {
     struct replica r;
     replica_init(&r, 0);
+    replica_placed(&r, 0);
     assert_int_equal(replica_next(&r, &rules, 0), REPLICA_SPAWN);
     replica_spawned(&r, 0);
     return r;
@@ -116,6 +117,20 @@ static void test_drain_before_start_needs_no_process(void **state)
     assert_int_equal(replica_next(&r, &rules, SEC(99)), REPLICA_NOTHING);
 }
 
+static void test_without_room_it_does_not_start(void **state)
+{
+    struct replica r;
+    replica_init(&r, 0);
+    assert_false(replica_has_process(&r));
+    assert_int_equal(replica_next(&r, &rules, SEC(99)), REPLICA_NOTHING);
+    assert_int_equal(replica_wake_at(&r, &rules), NSEC_NEVER);
+    replica_placed(&r, SEC(99));
+    replica_unplaced(&r, SEC(99));
+    assert_int_equal(replica_next(&r, &rules, SEC(99)), REPLICA_NOTHING);
+    replica_placed(&r, SEC(100));
+    assert_int_equal(replica_next(&r, &rules, SEC(100)), REPLICA_SPAWN);
+}
+
 static void test_an_adopted_one_is_probed_anew(void **state)
 {
     struct replica r;
@@ -137,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_unready_comes_back),
         cmocka_unit_test(test_drain_terminates_then_kills),
         cmocka_unit_test(test_drain_before_start_needs_no_process),
+        cmocka_unit_test(test_without_room_it_does_not_start),
         cmocka_unit_test(test_an_adopted_one_is_probed_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

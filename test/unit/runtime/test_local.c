@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "runtime/local/folder.h"
 #include "runtime/local/log_file.h"
 #include "runtime/local/process.h"
+#include "runtime/local/shim.h"
 #include "test.h"
 
 static char folder[64];
@@ -198,6 +200,74 @@ static void test_adoption(void **state)
     loop_free(mine.loop);
 }
 
+/* ---- the shim ---- */
+
+/* As a process of its own; returns what it exited with. */
+static int run_shim(const char *file, const char *script, int signal)
+{
+    char sh[] = "sh", c[] = "-c";
+    char *argv[] = {(char *)file, sh, c, (char *)script, NULL};
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(shim_run(argv));
+    while (signal && access(in_folder("ready"), F_OK))
+        usleep(1000);
+    if (signal)
+        kill(pid, signal);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    (void)unlink(in_folder("ready"));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void test_a_shim_writes_down_how_it_ended(void **state)
+{
+    char file[128], script[256];
+    int code;
+    snprintf(file, sizeof(file), "%s", in_folder("end"));
+    assert_false(shim_read(file, &code));
+    assert_int_equal(run_shim(file, "exit 3", 0), 3);
+    assert_true(shim_read(file, &code) && code == 3);
+    assert_int_equal(run_shim(file, "kill -9 $$", 0), SHIM_SIGNAL + SIGKILL);
+    assert_true(shim_read(file, &code) && code == SHIM_SIGNAL + SIGKILL);
+    snprintf(script, sizeof(script), "trap 'exit 7' USR1; touch %s; while :; do sleep 0.01; done",
+             in_folder("ready"));
+    assert_int_equal(run_shim(file, script, SIGUSR1), 7);
+    assert_true(shim_read(file, &code) && code == 7);
+    char no_program[] = "/does/not/exist";
+    char *nothing[] = {file, no_program, NULL};
+    assert_int_equal(shim_run(nothing), SHIM_NOT_STARTED);
+    assert_true(shim_read(file, &code) && code == SHIM_NOT_STARTED);
+}
+
+/* What it runs ends with it, and nothing is written down. */
+static void test_a_shim_that_is_killed(void **state)
+{
+    char file[128], script[256];
+    int code;
+    snprintf(file, sizeof(file), "%s", in_folder("end"));
+    snprintf(script, sizeof(script), "echo $$ >%s/pid; touch %s/ready; exec sleep 1000", folder,
+             folder);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    assert_int_equal(run_shim(file, script, SIGKILL), -SIGKILL);
+    FILE *pid_file = fopen(in_folder("pid"), "r");
+    int pid = 0;
+    assert_int_equal(fscanf(pid_file, "%d", &pid), 1);
+    fclose(pid_file);
+    assert_int_equal(waitpid(pid, &code, 0), pid); /* an orphan, which is ours now */
+    assert_true(WIFSIGNALED(code) && WTERMSIG(code) == SIGKILL);
+    assert_false(shim_read(file, &code));
+}
+
+static void test_what_is_no_end(void **state)
+{
+    int code;
+    write_file(in_folder("odd"), "many");
+    assert_false(shim_read(in_folder("odd"), &code));
+    write_file(in_folder("empty"), "");
+    assert_false(shim_read(in_folder("empty"), &code));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +278,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_program_that_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_adoption, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_shim_writes_down_how_it_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_shim_that_is_killed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_end, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
