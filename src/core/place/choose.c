@@ -115,7 +115,7 @@ static int share_gpu(const struct place_case *c, struct rng *r)
                                : tightest(c);
 }
 
-/* A part of a GPU, or whole ones, or none. */
+/* A part of a GPU, or whole ones, or none. Without the policy's opinion if `r` is NULL. */
 static void choose_gpus(const struct place_case *c, struct rng *r, struct place_choice *choice)
 {
     int gpu = PLACE_NONE;
@@ -123,7 +123,7 @@ static void choose_gpus(const struct place_case *c, struct rng *r, struct place_
     if (c->request->mig)
         choice->mig_start = best_cut(c, &gpu).start;
     else if (place_is_share(c->request))
-        gpu = share_gpu(c, r);
+        gpu = r ? share_gpu(c, r) : tightest(c);
     if (gpu != PLACE_NONE)
         choice->gpus = (uint16_t)(1u << gpu);
 }
@@ -179,12 +179,13 @@ unsigned place_members(const struct place *p, const struct place_node *node,
     struct rng r = rng_from(p->options.seed);
     unsigned count = 0;
     for (; count < most; count++) {
-        struct place_view view = place_view_of(p, &copy);
+        /* How many does not depend on which GPUs they have. */
+        struct place_view view = ret_leases ? place_view_of(p, &copy) : place_view_plain(&copy);
         struct place_case c = {p, &copy, &view, request, 0};
         struct place_choice choice = {0};
         if (!place_fits(&c))
             break;
-        choose_gpus(&c, &r, &choice);
+        choose_gpus(&c, ret_leases ? &r : NULL, &choice);
         struct place_lease lease = place_lease_of(&copy, 0, request, &choice, 0);
         place_node_take(&copy, &lease);
         if (ret_leases)

@@ -80,7 +80,7 @@ static void view_gpu(struct place_view *v, const struct place_gpu *gpu, int i)
         v->idle |= bit;
 }
 
-struct place_view place_view_of(const struct place *p, const struct place_node *n)
+struct place_view place_view_plain(const struct place_node *n)
 {
     struct place_view v = {
         .cpu_free = n->spec.cpu - n->cpu_used,
@@ -94,6 +94,12 @@ struct place_view place_view_of(const struct place *p, const struct place_node *
         view_gpu(&v, &n->gpus[i], i);
     for (int kind = 0; kind < PLACE_KINDS; kind++)
         v.kinds |= (uint32_t)(n->kinds[kind] > 0) << kind;
+    return v;
+}
+
+struct place_view place_view_of(const struct place *p, const struct place_node *n)
+{
+    struct place_view v = place_view_plain(n);
     if (p->options.policy->look)
         p->options.policy->look(p, &v);
     return v;

@@ -7,6 +7,8 @@
 
 /* The node's slot; -1: there is none, or it was removed. */
 int place_slot(const struct place *p, uint64_t id);
+/* Without what is the policy's own. */
+struct place_view place_view_plain(const struct place_node *n);
 struct place_view place_view_of(const struct place *p, const struct place_node *n);
 
 /* The lease's room must be free (taken). */
