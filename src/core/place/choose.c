@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "core/place/fit.h"
 #include "core/place/place_internal.h"
+#include "core/place/trial.h"
 
 /* ---- shapes ---- */
 
@@ -159,4 +160,35 @@ int place_choose(struct place *p, uint64_t owner, const struct place_request *re
     };
     choose_gpus(&c, &r, ret_choice);
     return 0;
+}
+
+/* ---- what would be ---- */
+
+bool place_fits_now(const struct place *p, int slot, const struct place_request *request)
+{
+    struct question q = {p, request};
+    struct place_case c = case_of(&q, (uint32_t)slot);
+    return place_fits(&c);
+}
+
+unsigned place_members(const struct place *p, const struct place_node *node,
+                       const struct place_request *request, unsigned most,
+                       struct place_lease *ret_leases)
+{
+    struct place_node copy = *node;
+    struct rng r = rng_from(p->options.seed);
+    unsigned count = 0;
+    for (; count < most; count++) {
+        struct place_view view = place_view_of(p, &copy);
+        struct place_case c = {p, &copy, &view, request, 0};
+        struct place_choice choice = {0};
+        if (!place_fits(&c))
+            break;
+        choose_gpus(&c, &r, &choice);
+        struct place_lease lease = place_lease_of(&copy, 0, request, &choice, 0);
+        place_node_take(&copy, &lease);
+        if (ret_leases)
+            ret_leases[count] = lease;
+    }
+    return count;
 }

@@ -79,7 +79,7 @@ static bool has_share(const struct place_gpu *gpu, const struct place_request *r
 
 /* ---- GPUs ---- */
 
-static uint16_t of_accepted_models(const struct place_case *c, uint16_t gpus)
+uint16_t place_accepted(const struct place_case *c, uint16_t gpus)
 {
     uint64_t models = c->request->models;
     if (models == 0 || (c->view->models & ~models) == 0)
@@ -96,7 +96,7 @@ static uint16_t share_gpus(const struct place_case *c)
     uint16_t gpus = 0;
     for (int i = 0; i < v->gpu_count; i++)
         gpus |= (uint16_t)((v->room[i] > 0 && v->room[i] >= wanted) << i);
-    gpus = of_accepted_models(c, gpus);
+    gpus = place_accepted(c, gpus);
     if (c->request->share_mib == 0)
         return gpus;
     place_each_gpu(i, gpus) if (!has_share(&c->node->gpus[i], c->request)) gpus &=
@@ -119,8 +119,7 @@ static bool go_together(const struct place_gpu_spec *a, const struct place_gpu_s
            (together != PLACE_SAME_NVLINK || a->nvlink == b->nvlink);
 }
 
-/* Those of `gpus` that go together with the i-th. */
-static uint16_t group_of(const struct place_case *c, uint16_t gpus, unsigned i)
+uint16_t place_gpus_together(const struct place_case *c, uint16_t gpus, unsigned i)
 {
     const struct place_node_spec *spec = &c->node->spec;
     uint16_t group = 0;
@@ -132,14 +131,14 @@ static uint16_t group_of(const struct place_case *c, uint16_t gpus, unsigned i)
 static uint16_t whole_gpus(const struct place_case *c)
 {
     int wanted = c->request->gpus;
-    uint16_t idle = of_accepted_models(c, c->view->idle), best = 0;
+    uint16_t idle = place_accepted(c, c->view->idle), best = 0;
     bool all_alike = (c->view->models & (c->view->models - 1)) == 0;
     if (place_count(idle) < wanted)
         return 0;
     if (all_alike && c->request->together == PLACE_ANYWHERE)
         return lowest(idle, wanted);
     for (uint16_t left = idle; left;) {
-        uint16_t group = group_of(c, idle, (unsigned)__builtin_ctz(left));
+        uint16_t group = place_gpus_together(c, idle, (unsigned)__builtin_ctz(left));
         left &= (uint16_t)~group;
         if (place_count(group) >= wanted && (!best || place_count(group) < place_count(best)))
             best = group;
@@ -149,7 +148,7 @@ static uint16_t whole_gpus(const struct place_case *c)
 
 static uint16_t cut_gpus(const struct place_case *c)
 {
-    uint16_t gpus = of_accepted_models(c, c->view->cut), having = 0;
+    uint16_t gpus = place_accepted(c, c->view->cut), having = 0;
     struct mig_fit fit;
     place_each_gpu(i, gpus) if (mig_choose(c->node->spec.gpus[i].mig, c->request->mig,
                                            c->node->gpus[i].mig, &fit)) having |=
@@ -169,12 +168,9 @@ static bool node_takes(const struct place_case *c)
            (!v->picky || place_set_within(&c->node->spec.taints, &r->tolerations));
 }
 
-bool place_fits(struct place_case *c)
+bool place_fits_gpus(struct place_case *c)
 {
     const struct place_request *r = c->request;
-    c->gpus = 0;
-    if (!node_takes(c))
-        return false;
     if (place_is_share(r))
         c->gpus = share_gpus(c);
     else if (r->gpus)
@@ -184,4 +180,10 @@ bool place_fits(struct place_case *c)
     else
         return true;
     return c->gpus != 0;
+}
+
+bool place_fits(struct place_case *c)
+{
+    c->gpus = 0;
+    return node_takes(c) && place_fits_gpus(c);
 }

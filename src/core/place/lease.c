@@ -63,11 +63,10 @@ static const struct place_lease *give(struct place *p, int slot, const struct pl
     return &h->lease;
 }
 
-static struct place_lease lease_of(const struct place *p, uint64_t owner,
-                                   const struct place_request *r, const struct place_choice *choice,
-                                   nsec now)
+struct place_lease place_lease_of(const struct place_node *n, uint64_t owner,
+                                  const struct place_request *r, const struct place_choice *choice,
+                                  nsec now)
 {
-    const struct place_node *n = &p->nodes[choice->node];
     struct place_lease l = {
         .owner = owner,
         .node = n->spec.id,
@@ -99,7 +98,7 @@ int place_allocate(struct place *p, uint64_t owner, const struct place_request *
         error = place_choose(p, owner, request, &choice);
     if (error)
         return error;
-    struct place_lease lease = lease_of(p, owner, request, &choice, now);
+    struct place_lease lease = place_lease_of(&p->nodes[choice.node], owner, request, &choice, now);
     *ret_lease = give(p, choice.node, &lease);
     return 0;
 }

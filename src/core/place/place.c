@@ -4,6 +4,7 @@
 
 #include "core/place/fit.h"
 #include "core/place/place_internal.h"
+#include "core/place/trial.h"
 
 /* An allocation is rounded up to the alignment of anything, which is less. */
 enum { ROUNDING = 64 };
@@ -330,26 +331,35 @@ static void give_back_gpu(struct place_gpu *gpu, const struct place_lease *l)
     }
 }
 
-void place_take(struct place *p, int slot, const struct place_lease *l)
+void place_node_take(struct place_node *n, const struct place_lease *l)
 {
-    struct place_node *n = &p->nodes[slot];
     n->leases++;
     n->cpu_used += l->cpu;
     n->memory_used += l->memory;
     n->kinds[place_kind(l)] += l->gpus != 0;
     place_each_gpu(i, l->gpus) take_gpu(&n->gpus[i], l);
-    changed(p, slot);
 }
 
-void place_give_back(struct place *p, int slot, const struct place_lease *l)
+void place_node_give_back(struct place_node *n, const struct place_lease *l)
 {
-    struct place_node *n = &p->nodes[slot];
     CHECK(n->leases > 0 && n->cpu_used >= l->cpu && n->memory_used >= l->memory);
     n->leases--;
     n->cpu_used -= l->cpu;
     n->memory_used -= l->memory;
     n->kinds[place_kind(l)] -= l->gpus != 0;
     place_each_gpu(i, l->gpus) give_back_gpu(&n->gpus[i], l);
+}
+
+void place_take(struct place *p, int slot, const struct place_lease *l)
+{
+    place_node_take(&p->nodes[slot], l);
+    changed(p, slot);
+}
+
+void place_give_back(struct place *p, int slot, const struct place_lease *l)
+{
+    struct place_node *n = &p->nodes[slot];
+    place_node_give_back(n, l);
     if (n->removed && n->leases == 0)
         free_node(p, slot);
     else

@@ -13,6 +13,10 @@ struct place_view place_view_of(const struct place *p, const struct place_node *
 void place_take(struct place *p, int slot, const struct place_lease *l);
 void place_give_back(struct place *p, int slot, const struct place_lease *l);
 
+struct place_lease place_lease_of(const struct place_node *n, uint64_t owner,
+                                  const struct place_request *r, const struct place_choice *choice,
+                                  nsec now);
+
 /* PLACE_KIND_SHARE, or its number of GPUs. */
 int place_kind(const struct place_lease *l);
 

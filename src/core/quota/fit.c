@@ -44,7 +44,7 @@ static int higher(const struct quota *q, int a, int b)
     return q->nodes[a].depth < q->nodes[b].depth ? a : b;
 }
 
-/* Goes up the path of the queue with what rises at each node. */
+/* Goes up the path of the queue with what rises at each node. amount: more than 0. */
 static void fit_resource(const struct quota *q, int r, int queue, int64_t amount,
                          const int64_t *usage, struct quota_verdict *v)
 {
@@ -60,8 +60,7 @@ static void fit_resource(const struct quota *q, int r, int queue, int64_t amount
             cohort = n;
         rises = quota_above_local(q, r, n, after) - quota_above_local(q, r, n, usage[n]);
     }
-    if (amount > 0)
-        v->cohort = higher(q, v->cohort, cohort);
+    v->cohort = higher(q, v->cohort, cohort);
 }
 
 static bool verdict_begin(const struct quota *q, int queue, const struct quota_amount *amount,
@@ -91,7 +90,8 @@ void quota_fits(const struct quota *q, int queue, const struct quota_amount *amo
     if (!verdict_begin(q, queue, amount, ret_verdict))
         return;
     for (int r = 0; r < QUOTA_RESOURCES; r++)
-        fit_resource(q, r, queue, amount->of[r], q->usage[r], ret_verdict);
+        if (amount->of[r] > 0)
+            fit_resource(q, r, queue, amount->of[r], q->usage[r], ret_verdict);
     verdict_end(ret_verdict);
 }
 
@@ -103,7 +103,9 @@ void quota_fits_without(const struct quota *q, int queue, const struct quota_amo
     if (!verdict_begin(q, queue, amount, ret_verdict))
         return;
     for (int r = 0; r < QUOTA_RESOURCES; r++) {
-        memcpy(usage, q->usage[r], sizeof(usage));
+        if (amount->of[r] == 0)
+            continue;
+        memcpy(usage, q->usage[r], (size_t)q->count * sizeof(*usage));
         for (size_t i = 0; i < gone_count; i++) {
             CHECK(quota_has(q, gone[i].queue) && gone[i].amount.of[r] <= usage[gone[i].queue]);
             quota_usage_add(q, r, gone[i].queue, -gone[i].amount.of[r], usage);
@@ -111,6 +113,23 @@ void quota_fits_without(const struct quota *q, int queue, const struct quota_amo
         fit_resource(q, r, queue, amount->of[r], usage, ret_verdict);
     }
     verdict_end(ret_verdict);
+}
+
+static void usage_change(struct quota *q, const struct quota_holding *h, int sign)
+{
+    CHECK(quota_has(q, h->queue));
+    for (int r = 0; r < QUOTA_RESOURCES; r++)
+        quota_usage_add(q, r, h->queue, sign * h->amount.of[r], q->usage[r]);
+}
+
+void quota_set_aside(struct quota *q, const struct quota_holding *holding)
+{
+    usage_change(q, holding, -1);
+}
+
+void quota_put_back(struct quota *q, const struct quota_holding *holding)
+{
+    usage_change(q, holding, 1);
 }
 
 /* ---- lenders ---- */

@@ -136,6 +136,9 @@ void quota_fits(const struct quota *q, int queue, const struct quota_amount *amo
 void quota_fits_without(const struct quota *q, int queue, const struct quota_amount *amount,
                         const struct quota_holding *gone, size_t gone_count,
                         struct quota_verdict *ret_verdict);
+/* For questions of quota_fits alone: as if a holding had been given back, until it is there again. */
+void quota_set_aside(struct quota *q, const struct quota_holding *holding);
+void quota_put_back(struct quota *q, const struct quota_holding *holding);
 /* Whose unused quota a queue would borrow of this resource: nearest first, then by node. A cohort on
  * the queue's own path stands for its own nominal. Returns how many; the sum is at most `amount`. */
 struct quota_part {

@@ -29,6 +29,10 @@ static const char *check_state(const struct sched *s, const struct sched_workloa
         return "one that waits is in no queue, or in two, or is one that does not wait";
     if ((w->state == SCHED_RUNNING) != !list_empty(&w->in_running))
         return "the list of those that run is wrong";
+    if (w->reserved != (s->reservation.of == w) || (w->reserved && !awake))
+        return "the one with the reservation is another";
+    if (heap_has(&w->ending) != (w->state == SCHED_RUNNING || w->state == SCHED_EVICTING))
+        return "it is expected to end, but does not run, or runs and is not";
     if (!list_empty(&w->in_decided) && w->state != SCHED_EVICTING)
         return "a decision that is over";
     if ((w->state == SCHED_HELD) != (s->held == w))
@@ -93,12 +97,17 @@ static size_t length(const struct list *head)
 
 static const char *check_leases(const struct sched *s, const struct sums *sums)
 {
-    if (sums->leases + s->ghosts != s->place->by_owner.count)
+    const struct sched_reservation *r = &s->reservation;
+    if (sums->leases + s->ghosts.count + r->ghosts.count != s->place->by_owner.count)
         return "leases of nobody";
-    for (unsigned k = 0; k < s->ghosts; k++)
-        if (!place_lease_find(s->place, SCHED_GHOST | k))
+    for (unsigned k = 0; k < s->ghosts.count; k++)
+        if (!place_lease_find(s->place, SCHED_GHOST + k))
             return "a ghost is not there";
-    return s->ghosts && !s->held ? "ghosts hold room for nobody" : NULL;
+    for (unsigned k = 0; k < r->ghosts.count; k++)
+        if (!place_lease_find(s->place, SCHED_GHOST_RESERVED + k))
+            return "a ghost of the reservation is not there";
+    bool for_nobody = (s->ghosts.count && !s->held) || (r->ghosts.count && !r->of);
+    return for_nobody ? "ghosts hold room for nobody" : NULL;
 }
 
 const char *sched_check(const struct sched *s)
@@ -110,13 +119,14 @@ const char *sched_check(const struct sched *s)
         broken = check_state(s, container_of(node, struct sched_workload, by_id), &sums);
     for (int queue = 0; !broken && queue < QUOTA_NODES_MAX; queue++) {
         broken = check_queue(s, queue, &sums);
+        sums.running -= length(&s->running[queue]);
         if (!broken && queue < s->quota->count)
             broken = check_quota(s, queue);
     }
     if (!broken)
         broken = check_leases(s, &sums);
-    if (!broken && (sums.awake || sums.asleep != s->sleeping.count || s->candidates.count ||
-                    sums.running != length(&s->running) || sums.decided != length(&s->decided) ||
+    if (!broken && (sums.awake || sums.running || sums.asleep != s->sleeping.count ||
+                    s->candidates.count || sums.decided != length(&s->decided) ||
                     sums.held != (s->held != NULL) || sums.victims != s->victims))
         broken = "lists are not those of the workloads";
     return broken ? broken : place_check(s->place);

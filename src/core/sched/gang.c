@@ -34,19 +34,21 @@ static enum quota_answer quota_answer(const struct sched *s, const struct sched_
     return v.answer;
 }
 
-static bool has_quota(const struct sched *s, const struct sched_workload *w, unsigned members)
+static bool has_quota(const struct sched *s, const struct sched_workload *w, unsigned members,
+                      nsec now)
 {
     enum quota_answer answer = quota_answer(s, w, members);
-    return answer == QUOTA_FITS || answer == QUOTA_BORROWS;
+    return (answer == QUOTA_FITS || answer == QUOTA_BORROWS) &&
+           !sched_reserve_needs_quota(s, w, members, now);
 }
 
 /* The most members that quota has, by bisection: what has quota has it with fewer too. */
-static unsigned most_by_quota(const struct sched *s, const struct sched_workload *w)
+static unsigned most_by_quota(const struct sched *s, const struct sched_workload *w, nsec now)
 {
     unsigned has = w->spec.members_min, most = w->spec.members_max;
     while (has < most) {
         unsigned half = has + (most - has + 1) / 2;
-        if (has_quota(s, w, half))
+        if (has_quota(s, w, half, now))
             has = half;
         else
             most = half - 1;
@@ -61,6 +63,18 @@ static enum sched_why why_of(int place_error)
                                       : SCHED_WHY_ROOM;
 }
 
+/* As sched_place, with what is reserved if it may have it. */
+static int place_by_right(struct sched *s, const struct sched_workload *w, unsigned most, nsec now,
+                          unsigned *ret_members)
+{
+    if (!sched_reserve_admits(s, w, now))
+        return sched_place(s, w, most, now, ret_members);
+    sched_reserve_suspend(s);
+    int error = sched_place(s, w, most, now, ret_members);
+    sched_reserve_resume(s, w, now);
+    return error;
+}
+
 bool sched_start(struct sched *s, struct sched_workload *w, nsec now)
 {
     enum quota_answer answer = quota_answer(s, w, w->spec.members_min);
@@ -68,8 +82,12 @@ bool sched_start(struct sched *s, struct sched_workload *w, nsec now)
         w->why = answer == QUOTA_CLOSED ? SCHED_WHY_CLOSED : SCHED_WHY_QUOTA;
         return false;
     }
+    if (sched_reserve_needs_quota(s, w, w->spec.members_min, now)) {
+        w->why = SCHED_WHY_RESERVED;
+        return false;
+    }
     unsigned members;
-    int error = sched_place(s, w, most_by_quota(s, w), now, &members);
+    int error = place_by_right(s, w, most_by_quota(s, w, now), now, &members);
     if (error) {
         w->why = why_of(error);
         return false;

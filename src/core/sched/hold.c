@@ -3,18 +3,18 @@
 #include "core/place/policy.h"
 #include "core/sched/sched_internal.h"
 
-static int add_ghost(struct sched *s, struct place_lease lease)
+static int add_ghost(struct sched *s, struct sched_ghosts *g, struct place_lease lease)
 {
-    lease.owner = SCHED_GHOST | s->ghosts;
+    lease.owner = g->first + g->count;
     int error = place_restore(s->place, &lease);
-    s->ghosts += !error;
+    g->count += !error;
     return error;
 }
 
-static void release_ghosts(struct sched *s)
+void sched_ghosts_release(struct sched *s, struct sched_ghosts *g)
 {
-    while (s->ghosts > 0)
-        place_release(s->place, SCHED_GHOST | --s->ghosts);
+    while (g->count > 0)
+        place_release(s->place, g->first + --g->count);
 }
 
 static void free_instance(const struct place_gpu *gpu, const struct place_lease *l,
@@ -52,8 +52,8 @@ static bool is_nothing(const struct place_lease *l)
 
 /* What of the lease is free now; what is not, the victims leave. (Of a MIG instance, if some slices are
  * free and some are not, nothing: others may take those slices, and the hold will come to nothing.) */
-static int hold_lease(struct sched *s, const struct place_node *n, const struct place_lease *l,
-                      nsec now)
+static int hold_lease(struct sched *s, struct sched_ghosts *g, const struct place_node *n,
+                      const struct place_lease *l, nsec now)
 {
     struct place_lease part = {.node = l->node, .since = now};
     const struct place_gpu *gpu = l->gpus ? &n->gpus[__builtin_ctz(l->gpus)] : NULL;
@@ -65,12 +65,12 @@ static int hold_lease(struct sched *s, const struct place_node *n, const struct 
         idle_gpus(n, l, &part);
     else if (gpu)
         free_share(gpu, l, &part);
-    return is_nothing(&part) ? 0 : add_ghost(s, part);
+    return is_nothing(&part) ? 0 : add_ghost(s, g, part);
 }
 
 /* What is left of GPUs that are wanted whole and of which victims have shares. */
-static int hold_rests(struct sched *s, const struct place_node *n, const struct place_lease *l,
-                      nsec now)
+static int hold_rests(struct sched *s, struct sched_ghosts *g, const struct place_node *n,
+                      const struct place_lease *l, nsec now)
 {
     int error = 0;
     for (unsigned i = 0; l->milli == PLACE_MILLI && i < PLACE_GPUS_MAX && !error; i++) {
@@ -79,23 +79,24 @@ static int hold_rests(struct sched *s, const struct place_node *n, const struct 
         if (!one.gpus || n->gpus[i].leases == 0)
             continue;
         free_share(&n->gpus[i], &one, &rest);
-        error = is_nothing(&rest) ? 0 : add_ghost(s, rest);
+        error = is_nothing(&rest) ? 0 : add_ghost(s, g, rest);
     }
     return error;
 }
 
-bool sched_hold_room(struct sched *s, unsigned members, nsec now)
+bool sched_ghosts_fill(struct sched *s, struct sched_ghosts *g, const struct place_lease *room,
+                       unsigned members, nsec now)
 {
     for (unsigned k = 0; k < members; k++) {
-        const struct place_lease *l = &s->wanted[k];
+        const struct place_lease *l = &room[k];
         const struct place_node *n = place_node_find(s->place, l->node);
         CHECK(n);
-        int error = hold_rests(s, n, l, now); /* first: idle GPUs are not idle after */
+        int error = hold_rests(s, g, n, l, now); /* first: idle GPUs are not idle after */
         if (!error)
-            error = hold_lease(s, n, l, now);
+            error = hold_lease(s, g, n, l, now);
         CHECK(!error || error == ERR_FULL);
         if (error) {
-            release_ghosts(s);
+            sched_ghosts_release(s, g);
             return false;
         }
     }
@@ -125,7 +126,7 @@ void sched_hold_take_over(struct sched *s, struct sched_workload *victim)
         uint64_t owner = sched_owner(victim->spec.id, k);
         struct place_lease lease = *place_lease_find(s->place, owner);
         place_release(s->place, owner);
-        int error = add_ghost(s, lease);
+        int error = add_ghost(s, &s->ghosts, lease);
         CHECK(!error || error == ERR_NOT_FOUND); /* its node was removed */
     }
 }
@@ -133,9 +134,9 @@ void sched_hold_take_over(struct sched *s, struct sched_workload *victim)
 static struct sched_workload *release_hold(struct sched *s)
 {
     struct sched_workload *held = s->held;
-    release_ghosts(s);
+    sched_ghosts_go(s, &s->ghosts);
     s->held = NULL;
-    s->version++;
+    s->reservation.incomplete = true;
     return held;
 }
 
@@ -163,6 +164,7 @@ struct sched_workload *sched_hold_end(struct sched *s, nsec now)
         return NULL;
     }
     sched_run(s, w, members, now);
+    s->reservation.stale |= sched_reserve_meets(s, w);
     return w;
 }
 

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has to go: candidates are taken out of place one by one, the cheapest first, until the gang fits;
+ * Who has to go: candidates are taken out of their nodes one by one, the cheapest first, until the gang fits;
  * then those that turn out not to be needed are put back. Nothing is decided before it is known to be enough.
  */
 #include <string.h>
 
+#include "core/place/trial.h"
+#include "core/sched/explain.h"
 #include "core/sched/sched_internal.h"
 
 struct claim {
     struct sched *s;
     const struct sched_workload *of;
     struct quota_amount amount;
-    bool borrows; /* as sched_workload.borrows */
-    size_t count; /* of s->chosen */
+    bool borrows;  /* as sched_workload.borrows */
+    unsigned fits; /* members, with the chosen out; of one node at most members_min */
+    size_t count;  /* of s->chosen */
     nsec now;
 };
 
 /* ---- who may be evicted ---- */
 
 /* Does it find room in what its queue has of its own, beside what is used of that? Then it is used. */
-static bool use_nominal(struct sched *s, int queue, const struct quota_amount *amount)
+static bool use_nominal(const struct sched *s, int queue, const struct quota_amount *amount,
+                        struct quota_amount *used)
 {
-    struct quota_amount *used = &s->used[queue];
     for (int r = 0; r < QUOTA_RESOURCES; r++)
         if (used->of[r] + amount->of[r] > s->quota->subtree[r][queue])
             return false;
@@ -31,36 +34,62 @@ static bool use_nominal(struct sched *s, int queue, const struct quota_amount *a
 }
 
 /* Of what a queue has of its own, the highest priority has first, then who has started first; the claimant
- * comes after its equals. As nobody has a right against what stands before it in this order,
- * evictions cannot go round in circles. */
-static void label(struct claim *c)
+ * (NULL: none) comes after its equals. As nobody has a right against what stands before it in this
+ * order, evictions cannot go round in circles. */
+static void label_queue(struct sched *s, int queue, struct claim *c)
 {
-    struct sched *s = c->s;
-    const struct sched_spec *own = &c->of->spec;
-    bool done = false;
-    memset(s->used, 0, sizeof(s->used));
-    list_each(v, &s->running, struct sched_workload, in_running)
+    struct quota_amount used = {0};
+    bool done = !c;
+    s->borrowers[queue] = 0;
+    list_each(v, &s->running[queue], struct sched_workload, in_running)
     {
         struct quota_amount amount = sched_amount(&v->spec, v->members);
-        if (!done && v->spec.priority < own->priority) {
-            c->borrows = !use_nominal(s, own->queue, &c->amount);
+        if (!done && v->spec.priority < c->of->spec.priority) {
+            c->borrows = !use_nominal(s, queue, &c->amount, &used);
             done = true;
         }
-        v->borrows = !use_nominal(s, v->spec.queue, &amount);
+        v->borrows = !use_nominal(s, queue, &amount, &used);
+        s->borrowers[queue] += v->borrows;
     }
     if (!done)
-        c->borrows = !use_nominal(s, own->queue, &c->amount);
+        c->borrows = !use_nominal(s, queue, &c->amount, &used);
+    s->labelled[queue] = !c;
 }
 
-static bool may_evict(const struct claim *c, const struct sched_workload *v)
+static void label_others(struct claim *c)
+{
+    for (int queue = 0; queue < c->s->queue_count; queue++)
+        if (queue != c->of->spec.queue && !c->s->labelled[queue])
+            label_queue(c->s, queue, NULL);
+}
+
+static enum sched_spared why_spared(const struct claim *c, const struct sched_workload *v)
 {
     const struct sched_spec *own = &c->of->spec, *its = &v->spec;
-    bool lower = its->priority < own->priority;
-    if (!its->preemptible || (its->inference && !own->inference))
-        return false;
-    if (own->queue == its->queue)
-        return lower && (v->borrows || !c->borrows);
-    return !c->borrows && (lower || v->borrows);
+    bool lower = its->priority < own->priority, same = own->queue == its->queue;
+    if (!its->preemptible)
+        return SCHED_SPARED_NOT_PREEMPTIBLE;
+    if (its->inference && !own->inference)
+        return SCHED_SPARED_INFERENCE;
+    if (same && !lower)
+        return SCHED_SPARED_PRIORITY;
+    if (same ? c->borrows && !v->borrows : c->borrows || !(lower || v->borrows))
+        return SCHED_SPARED_QUOTA;
+    if (!sched_reserve_yields(c->s, c->of) && sched_reserve_meets(c->s, v))
+        return SCHED_SPARED_RESERVED;
+    return SCHED_MAY_EVICT;
+}
+
+void sched_explain_spared(struct sched *s, const struct sched_workload *w, nsec now,
+                          unsigned counts[SCHED_SPARED])
+{
+    struct claim c = {.s = s, .of = w, .now = now};
+    c.amount = sched_amount(&w->spec, w->spec.members_min);
+    label_queue(s, w->spec.queue, &c);
+    label_others(&c);
+    for (int queue = 0; queue < s->queue_count; queue++)
+        list_each(v, &s->running[queue], struct sched_workload, in_running)
+            counts[why_spared(&c, v)]++;
 }
 
 static double work_lost(const struct sched_workload *v, nsec now)
@@ -84,85 +113,180 @@ static bool is_cheaper(const struct heap_node *a, const struct heap_node *b)
     return x->lost != y->lost ? x->lost < y->lost : x->spec.id > y->spec.id;
 }
 
-static void collect(struct claim *c)
+static void collect_in(struct claim *c, int queue)
 {
     struct sched *s = c->s;
-    label(c);
-    s->candidates.before = is_cheaper;
-    list_each(v, &s->running, struct sched_workload, in_running)
+    list_each(v, &s->running[queue], struct sched_workload, in_running)
     {
-        if (!may_evict(c, v))
+        if (why_spared(c, v) != SCHED_MAY_EVICT)
             continue;
         v->lost = work_lost(v, c->now);
         heap_insert(&s->candidates, &v->by_cost);
     }
 }
 
+/* May anybody be evicted there? The last has the lowest priority. */
+static bool may_hold_candidates(const struct claim *c, int queue)
+{
+    const struct sched *s = c->s;
+    const struct list *running = &s->running[queue];
+    bool own = queue == c->of->spec.queue;
+    if (running->previous == running || (!own && c->borrows))
+        return false;
+    return (!own && s->borrowers[queue] > 0) ||
+           container_of(running->previous, struct sched_workload, in_running)->spec.priority <
+               c->of->spec.priority;
+}
+
+/* Its equals in the queue go first. */
+static bool would_borrow(struct sched *s, const struct sched_workload *w)
+{
+    struct claim c = {.s = s, .of = w, .amount = sched_amount(&w->spec, w->spec.members_min)};
+    struct quota_amount used = {0};
+    list_each(v, &s->running[w->spec.queue], struct sched_workload, in_running)
+    {
+        struct quota_amount amount = sched_amount(&v->spec, v->members);
+        if (v->spec.priority < w->spec.priority)
+            break;
+        use_nominal(s, w->spec.queue, &amount, &used);
+    }
+    return !use_nominal(s, w->spec.queue, &c.amount, &used);
+}
+
+bool sched_has_candidates(struct sched *s, struct sched_workload *w)
+{
+    int own = w->spec.queue;
+    if (w->would_borrow_at != s->changes[own]) {
+        w->would_borrow = would_borrow(s, w);
+        w->would_borrow_at = s->changes[own];
+    }
+    struct claim c = {.s = s, .of = w, .borrows = w->would_borrow};
+    if (!c.borrows)
+        label_others(&c);
+    for (int queue = 0; queue < s->queue_count; queue++)
+        if (may_hold_candidates(&c, queue))
+            return true;
+    return false;
+}
+
+static void collect(struct claim *c)
+{
+    struct sched *s = c->s;
+    label_queue(s, c->of->spec.queue, c);
+    if (!c->borrows)
+        label_others(c);
+    s->candidates.before = is_cheaper;
+    for (int queue = 0; queue < s->queue_count; queue++)
+        if (may_hold_candidates(c, queue))
+            collect_in(c, queue);
+}
+
 /* ---- what would be without them ---- */
+
+/* While candidates are chosen they are out of their nodes, not out of place: nobody else notices. */
+static unsigned members_on(const struct claim *c, int slot)
+{
+    const struct place *p = c->s->place;
+    const struct sched_spec *spec = &c->of->spec;
+    return place_members(p, &p->nodes[slot], &spec->request, spec->members_min, NULL);
+}
+
+static void move_out(struct claim *c, const struct sched_workload *v, bool out)
+{
+    struct place *p = c->s->place;
+    for (unsigned k = 0; k < v->members; k++) {
+        const struct place_lease *l = place_lease_find(p, sched_owner(v->spec.id, k));
+        int slot = place_lease_slot(l);
+        unsigned before = members_on(c, slot);
+        if (out)
+            place_node_give_back(&p->nodes[slot], l);
+        else
+            place_node_take(&p->nodes[slot], l);
+        c->fits += members_on(c, slot) - before;
+    }
+}
+
+/* Likewise its quota. Of one that holds nothing the queue may be gone. */
+static void set_aside(struct claim *c, const struct sched_workload *v, bool aside)
+{
+    struct quota_holding h = {v->spec.queue, sched_amount(&v->spec, v->members)};
+    if (sched_is_nothing(&h.amount))
+        return;
+    if (aside)
+        quota_set_aside(c->s->quota, &h);
+    else
+        quota_put_back(c->s->quota, &h);
+}
 
 static void take_out(struct claim *c, const struct sched_workload *v)
 {
-    sched_unplace(c->s, v, v->members);
+    set_aside(c, v, true);
+    move_out(c, v, true);
 }
 
 static void put_back(struct claim *c, const struct sched_workload *v)
 {
-    for (unsigned k = 0; k < v->members; k++)
-        CHECK(place_restore(c->s->place, &c->s->saved[v->saved + k]) == 0);
+    set_aside(c, v, false);
+    move_out(c, v, false);
 }
 
-static void choose(struct claim *c, struct sched_workload *v)
-{
-    struct sched *s = c->s;
-    v->saved = s->saved_count;
-    for (unsigned k = 0; k < v->members; k++)
-        s->saved[s->saved_count++] = *place_lease_find(s->place, sched_owner(v->spec.id, k));
-    struct quota_amount amount = sched_amount(&v->spec, v->members);
-    int queue = sched_is_nothing(&amount) ? c->of->spec.queue : v->spec.queue;
-    s->chosen[c->count] = v;
-    s->gone[c->count++] = (struct quota_holding){queue, amount};
-    take_out(c, v);
-}
-
-/* The i-th stays, if it is not needed. */
-static void unchoose(struct claim *c, size_t i)
-{
-    for (c->count--; i < c->count; i++) {
-        c->s->chosen[i] = c->s->chosen[i + 1];
-        c->s->gone[i] = c->s->gone[i + 1];
-    }
-}
-
-/* Without the i-th of the chosen. */
-static bool has_quota_but(const struct claim *c, size_t i)
-{
-    struct sched *s = c->s;
-    struct quota_verdict v;
-    struct quota_holding last = s->gone[c->count - 1], but = s->gone[i];
-    s->gone[i] = last;
-    quota_fits_without(s->quota, c->of->spec.queue, &c->amount, s->gone, c->count - 1, &v);
-    s->gone[i] = but;
-    return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
-}
-
-static bool has_quota(const struct claim *c)
+static bool is_enough(const struct claim *c)
 {
     struct quota_verdict v;
-    quota_fits_without(c->s->quota, c->of->spec.queue, &c->amount, c->s->gone, c->count, &v);
-    return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
-}
-
-/* Leaves no trace but `wanted`. */
-static bool has_room(const struct claim *c)
-{
-    struct sched *s = c->s;
-    unsigned members;
-    if (sched_place(s, c->of, c->of->spec.members_min, c->now, &members))
+    if (c->fits < c->of->spec.members_min)
         return false;
-    for (unsigned k = 0; k < members; k++)
-        s->wanted[k] = *place_lease_find(s->place, sched_owner(c->of->spec.id, k));
-    sched_unplace(s, c->of, members);
-    return true;
+    quota_fits(c->s->quota, c->of->spec.queue, &c->amount, &v);
+    return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
+}
+
+/* Members that fit as it is. */
+static unsigned count_now(const struct claim *c)
+{
+    struct sched *s = c->s;
+    const struct place_lease *lease;
+    unsigned k = 0;
+    while (k < c->of->spec.members_min && place_allocate(s->place, sched_owner(c->of->spec.id, k),
+                                                         &c->of->spec.request, c->now, &lease) == 0)
+        k++;
+    sched_unplace(s, c->of, k);
+    return k;
+}
+
+/* The cheapest until it is enough. */
+static bool choose_enough(struct claim *c)
+{
+    struct heap *candidates = &c->s->candidates;
+    bool enough = false;
+    collect(c);
+    if (candidates->count > 0)
+        c->fits = count_now(c);
+    for (struct heap_node *top; !enough && (top = heap_top(candidates));) {
+        heap_remove(candidates, top);
+        c->s->chosen[c->count] = container_of(top, struct sched_workload, by_cost);
+        take_out(c, c->s->chosen[c->count++]);
+        enough = is_enough(c);
+    }
+    for (size_t i = 0; i < candidates->count; i++)
+        candidates->nodes[i]->place = 0;
+    candidates->count = 0;
+    return enough;
+}
+
+/* With any one more put back it would not fit: who is needed now is needed with fewer, too. */
+static void keep_needed(struct claim *c)
+{
+    struct sched_workload **chosen = c->s->chosen;
+    size_t kept = c->count;
+    for (size_t i = c->count; i-- > 0;) {
+        struct sched_workload *v = chosen[i];
+        put_back(c, v);
+        if (is_enough(c))
+            continue;
+        take_out(c, v);
+        chosen[--kept] = v;
+    }
+    memmove(chosen, chosen + kept, (c->count - kept) * sizeof(struct sched_workload *));
+    c->count -= kept;
 }
 
 static void put_all_back(struct claim *c)
@@ -171,40 +295,24 @@ static void put_all_back(struct claim *c)
         put_back(c, c->s->chosen[i]);
 }
 
-/* The cheapest until it is enough. */
-static bool choose_enough(struct claim *c)
+/* `wanted`: where it would be without the chosen. */
+static void find_room(struct claim *c)
 {
-    struct heap *candidates = &c->s->candidates;
-    bool enough = false;
-    c->s->saved_count = 0;
-    collect(c);
-    for (struct heap_node *top; (top = heap_top(candidates));) {
-        heap_remove(candidates, top);
-        if (enough)
-            continue;
-        choose(c, container_of(top, struct sched_workload, by_cost));
-        enough = has_quota(c) && has_room(c);
-    }
-    return enough;
-}
-
-/* Until with any one more put back it would not fit. */
-static void keep_needed(struct claim *c)
-{
-    bool again = true;
-    while (again) {
-        again = false;
-        for (size_t i = c->count; i-- > 0;) {
-            struct sched_workload *v = c->s->chosen[i];
-            put_back(c, v);
-            if (has_quota_but(c, i) && has_room(c)) {
-                unchoose(c, i);
-                again = true;
-            } else {
-                take_out(c, v);
-            }
+    struct sched *s = c->s;
+    unsigned members;
+    s->saved_count = 0;
+    for (size_t i = 0; i < c->count; i++)
+        for (unsigned k = 0; k < s->chosen[i]->members; k++) {
+            uint64_t owner = sched_owner(s->chosen[i]->spec.id, k);
+            s->saved[s->saved_count++] = *place_lease_find(s->place, owner);
+            place_release(s->place, owner);
         }
-    }
+    CHECK(sched_place(s, c->of, c->of->spec.members_min, c->now, &members) == 0);
+    for (unsigned k = 0; k < members; k++)
+        s->wanted[k] = *place_lease_find(s->place, sched_owner(c->of->spec.id, k));
+    sched_unplace(s, c->of, members);
+    while (s->saved_count > 0)
+        CHECK(place_restore(s->place, &s->saved[--s->saved_count]) == 0);
 }
 
 /* ---- the decision ---- */
@@ -217,7 +325,7 @@ static enum sched_evict_why why_of(const struct sched_workload *w, const struct 
 static bool hold(struct claim *c, struct sched_workload *w)
 {
     struct sched *s = c->s;
-    if (!sched_hold_room(s, w->spec.members_min, c->now)) {
+    if (!sched_ghosts_fill(s, &s->ghosts, s->wanted, w->spec.members_min, c->now)) {
         w->why = SCHED_WHY_LEASES;
         return false;
     }
@@ -229,17 +337,31 @@ static bool hold(struct claim *c, struct sched_workload *w)
     return true;
 }
 
+static bool claim_room(struct claim *c, struct sched_workload *w)
+{
+    bool enough = choose_enough(c);
+    if (enough)
+        keep_needed(c);
+    put_all_back(c);
+    if (!enough)
+        return false;
+    find_room(c);
+    return hold(c, w);
+}
+
 bool sched_preempt(struct sched *s, struct sched_workload *w, nsec now)
 {
     struct claim c = {.s = s, .of = w, .now = now};
     if (s->held || (w->why != SCHED_WHY_QUOTA && w->why != SCHED_WHY_ROOM))
         return false;
+    bool yields = sched_reserve_yields(s, w);
+    if (!sched_has_candidates(s, w))
+        return false;
     c.amount = sched_amount(&w->spec, w->spec.members_min);
-    bool enough = choose_enough(&c);
-    if (enough) {
-        keep_needed(&c);
-        CHECK(has_room(&c)); /* `wanted`, without just these */
-    }
-    put_all_back(&c);
-    return enough && hold(&c, w);
+    if (yields)
+        sched_reserve_suspend(s);
+    bool held = claim_room(&c, w);
+    if (yields)
+        sched_reserve_resume(s, w, now);
+    return held;
 }

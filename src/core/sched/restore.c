@@ -30,10 +30,12 @@ static void restored(struct sched *s, struct sched_workload *w, size_t count)
 {
     if (w->state == SCHED_HELD) {
         s->held = w;
-        s->ghosts = (unsigned)count;
+        s->ghosts.count = (unsigned)count;
     } else if (w->state == SCHED_RUNNING) {
+        sched_list_ending(s, w);
         sched_list_running(s, w);
     } else {
+        sched_list_ending(s, w);
         list_append(&s->decided, &w->in_decided);
     }
     sched_hold_count_victims(s);
@@ -46,6 +48,7 @@ int sched_restore(struct sched *s, struct sched_workload *w, const struct place_
     bool possible = restorable(s, w, count);
     uint64_t first = state == SCHED_HELD ? SCHED_GHOST : sched_owner(w->spec.id, 0);
     w->state = SCHED_OUT;
+    w->reserved = false;
     int error = possible ? sched_enter(s, w) : ERR_INVALID;
     if (error)
         return error;

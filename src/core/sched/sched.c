@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/place/trial.h"
 #include "core/sched/sched_internal.h"
 
 /* ---- states ---- */
@@ -56,6 +57,61 @@ static bool goes_before(const struct sched_spec *a, const struct sched_spec *b)
     return a->created != b->created ? a->created < b->created : a->id < b->id;
 }
 
+/* ---- what has changed ---- */
+
+void sched_all_changed(struct sched *s)
+{
+    s->all_at = ++s->version;
+    s->freed_count = 0;
+}
+
+static void quota_changed(struct sched *s)
+{
+    s->quota_at = ++s->version;
+}
+
+/* At the version that comes next. */
+static void room_comes(struct sched *s, const struct place_lease *l)
+{
+    if (s->freed_count == SCHED_FREED_MAX) {
+        s->all_at = s->version + 1;
+        s->freed_count = 0;
+    }
+    s->freed[s->freed_count++] = (struct sched_freed){s->version + 1, place_lease_slot(l)};
+}
+
+void sched_ghosts_go(struct sched *s, struct sched_ghosts *g)
+{
+    for (unsigned k = 0; k < g->count; k++)
+        room_comes(s, place_lease_find(s->place, g->first + k));
+    sched_ghosts_release(s, g);
+    quota_changed(s);
+}
+
+static void running_changes(struct sched *s, int queue)
+{
+    s->changes[queue]++;
+    s->labelled[queue] = false;
+}
+
+static bool room_has_come(const struct sched *s, const struct sched_workload *w)
+{
+    for (unsigned i = s->freed_count; i-- > 0 && s->freed[i].version > w->tried;)
+        if (s->freed[i].slot < s->place->node_count &&
+            place_fits_now(s->place, s->freed[i].slot, &w->spec.request))
+            return true;
+    return false;
+}
+
+/* Since it was tried. */
+static bool could_start_now(const struct sched *s, const struct sched_workload *w, nsec now)
+{
+    if (w->tried <= s->all_at || (w->why != SCHED_WHY_ROOM && w->why != SCHED_WHY_QUOTA) ||
+        sched_reserve_admits(s, w, now))
+        return true;
+    return w->why == SCHED_WHY_ROOM ? room_has_come(s, w) : s->quota_at > w->tried;
+}
+
 /* Most come last: looked for from the end. */
 static void enqueue(struct sched *s, struct sched_workload *w)
 {
@@ -75,6 +131,8 @@ void sched_dequeue(struct sched *s, struct sched_workload *w)
     struct list **cursor = &s->cursor[w->spec.queue];
     if (heap_has(&w->sleeping))
         heap_remove(&s->sleeping, &w->sleeping);
+    if (w->reserved)
+        sched_reserve_drop(s);
     if (*cursor == &w->in_queue)
         *cursor = w->in_queue.next;
     list_remove(&w->in_queue);
@@ -101,10 +159,18 @@ static void pend(struct sched *s, struct sched_workload *w, nsec now)
     }
 }
 
-void sched_wait(struct sched *s, struct sched_workload *w, nsec now)
+static void forget_running(struct sched *s, struct sched_workload *w)
 {
+    running_changes(s, w->spec.queue);
     list_remove(&w->in_running);
     list_remove(&w->in_decided);
+    if (heap_has(&w->ending))
+        heap_remove(&s->ending, &w->ending);
+}
+
+void sched_wait(struct sched *s, struct sched_workload *w, nsec now)
+{
+    forget_running(s, w);
     w->evicted_for = 0;
     pend(s, w, now);
 }
@@ -134,13 +200,44 @@ static bool runs_before(const struct sched_workload *a, const struct sched_workl
     return a->started != b->started ? a->started < b->started : a->spec.id < b->spec.id;
 }
 
+static bool link_runs_before(const struct sched_workload *w, struct list *link)
+{
+    return runs_before(w, container_of(link, struct sched_workload, in_running));
+}
+
+/* Looked for from both ends: few have a high priority. */
 void sched_list_running(struct sched *s, struct sched_workload *w)
 {
-    struct list *after = s->running.previous;
-    while (after != &s->running &&
-           runs_before(w, container_of(after, struct sched_workload, in_running)))
+    struct list *running = &s->running[w->spec.queue], *before = running->next,
+                *after = running->previous;
+    running_changes(s, w->spec.queue);
+    s->queue_count = MAX(s->queue_count, w->spec.queue + 1);
+    while (after != running && link_runs_before(w, after) && !link_runs_before(w, before)) {
         after = after->previous;
-    list_insert_before(after->next, &w->in_running);
+        before = before->next;
+    }
+    bool from_start = after != running && link_runs_before(w, after);
+    list_insert_before(from_start ? before : after->next, &w->in_running);
+}
+
+static bool ends_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct sched_workload *x = container_of(a, const struct sched_workload, ending);
+    const struct sched_workload *y = container_of(b, const struct sched_workload, ending);
+    if (x->ends != y->ends)
+        return x->ends < y->ends;
+    return x->started != y->started ? x->started < y->started : x->spec.id < y->spec.id;
+}
+
+void sched_list_ending(struct sched *s, struct sched_workload *w)
+{
+    w->ends = w->state == SCHED_EVICTING ? 0
+              : w->spec.expected         ? nsec_after(w->started, w->spec.expected)
+                                         : NSEC_NEVER;
+    if (heap_has(&w->ending))
+        heap_changed(&s->ending, &w->ending);
+    else
+        heap_insert(&s->ending, &w->ending);
 }
 
 void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec now)
@@ -150,6 +247,7 @@ void sched_run(struct sched *s, struct sched_workload *w, unsigned members, nsec
     w->members = members;
     w->started = w->checkpoint = now;
     sched_list_running(s, w);
+    sched_list_ending(s, w);
     s->has_started = true;
 }
 
@@ -174,9 +272,11 @@ void sched_evict(struct sched *s, struct sched_workload *w, enum sched_evict_why
     w->evict_why = why;
     w->evicted_for = evicted_for;
     w->evictions++;
+    sched_list_ending(s, w);
+    running_changes(s, w->spec.queue);
     list_remove(&w->in_running);
     list_append(&s->decided, &w->in_decided);
-    s->version++;
+    quota_changed(s);
 }
 
 /* Of one that is RUNNING or EVICTING and is no more. */
@@ -184,11 +284,14 @@ static void take_all(struct sched *s, struct sched_workload *w, nsec now)
 {
     if (w->state == SCHED_RUNNING)
         sched_give_quota_back(s, w, now);
+    for (unsigned k = 0; k < w->members; k++)
+        room_comes(s, place_lease_find(s->place, sched_owner(w->spec.id, k)));
     if (sched_hold_has_victim(s, w))
         sched_hold_take_over(s, w);
     else
         sched_unplace(s, w, w->members);
-    s->version++;
+    s->reservation.incomplete = true;
+    quota_changed(s);
 }
 
 static void leave(struct sched *s, struct sched_workload *w)
@@ -197,8 +300,7 @@ static void leave(struct sched *s, struct sched_workload *w)
     sched_move(w, SCHED_OUT);
     w->members = 0;
     w->evicted_for = 0;
-    list_remove(&w->in_running);
-    list_remove(&w->in_decided);
+    forget_running(s, w);
     map_remove(&s->by_id, &w->by_id);
 }
 
@@ -219,6 +321,7 @@ struct sched_options sched_options_default(void)
         .backoff_min = SEC(10),
         .backoff_max = SEC(600),
         .hold_max = SEC(300),
+        .age_max = SEC(1800),
     };
 }
 
@@ -232,25 +335,30 @@ void sched_init(struct sched *s, const struct sched_options *options, struct pla
                 struct quota *quota)
 {
     size_t n = options->workloads_max, leases = place->options.leases_max;
-    CHECK(n > 0 && options->backoff_min > 0 && options->backoff_max >= options->backoff_min);
+    CHECK(n > 0 && options->age_max > 0 && options->backoff_min > 0 &&
+          options->backoff_max >= options->backoff_min);
     memset(s, 0, sizeof(*s));
     s->options = *options;
     s->place = place;
     s->quota = quota;
-    s->version = 1;
-    arena_init(&s->memory,
-               n * (3 * sizeof(void *) + sizeof(*s->gone)) + leases * sizeof(*s->saved) + 1024);
+    s->version = s->all_at = 1;
+    s->has_started = true;
+    arena_init(&s->memory, n * 4 * sizeof(void *) + leases * sizeof(*s->saved) + 1024);
     s->chosen = must(arena_array(&s->memory, n, sizeof(struct sched_workload *)));
-    s->gone = must(arena_array(&s->memory, n, sizeof(*s->gone)));
     s->saved = must(arena_array(&s->memory, leases, sizeof(*s->saved)));
     heap_init_fixed(&s->sleeping, wakes_before,
                     must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
     heap_init_fixed(&s->candidates, NULL,
                     must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
+    heap_init_fixed(&s->ending, ends_before,
+                    must(arena_array(&s->memory, n, sizeof(struct heap_node *))), n);
+    s->ghosts.first = SCHED_GHOST;
+    s->reservation.ghosts.first = SCHED_GHOST_RESERVED;
     map_init(&s->by_id);
-    list_init(&s->running);
     list_init(&s->decided);
     for (int q = 0; q < QUOTA_NODES_MAX; q++) {
+        list_init(&s->running[q]);
+        s->changes[q] = 1;
         list_init(&s->waiting[q]);
         s->cursor[q] = &s->waiting[q];
     }
@@ -270,7 +378,7 @@ static bool spec_valid(const struct sched_spec *spec)
     return spec->id >= 1 && spec->id <= SCHED_ID_MAX && spec->queue >= 0 &&
            spec->queue < QUOTA_NODES_MAX && spec->members_min >= 1 &&
            spec->members_min <= spec->members_max && spec->members_max <= SCHED_MEMBERS_MAX &&
-           spec->start_cost >= 0;
+           spec->start_cost >= 0 && spec->expected >= 0;
 }
 
 int sched_enter(struct sched *s, struct sched_workload *w)
@@ -282,7 +390,8 @@ int sched_enter(struct sched *s, struct sched_workload *w)
     if (s->by_id.count == s->options.workloads_max)
         return ERR_FULL;
     w->tried = 0;
-    w->by_cost = w->sleeping = (struct heap_node){0};
+    w->reservation_tried = w->would_borrow_at = 0;
+    w->by_cost = w->sleeping = w->ending = (struct heap_node){0};
     list_init(&w->in_queue);
     list_init(&w->in_running);
     list_init(&w->in_decided);
@@ -294,9 +403,15 @@ int sched_submit(struct sched *s, struct sched_workload *w, nsec now)
 {
     w->state = SCHED_OUT;
     int error = sched_enter(s, w);
-    if (!error)
-        pend(s, w, now);
-    return error;
+    if (error)
+        return error;
+    pend(s, w, now);
+    w->reserved &= !s->reservation.of && w->why == SCHED_WHY_NEW;
+    if (w->reserved) {
+        s->reservation.of = w;
+        sched_reserve_forget(s);
+    }
+    return 0;
 }
 
 void sched_ended(struct sched *s, struct sched_workload *w, enum sched_end end, nsec now)
@@ -330,7 +445,11 @@ void sched_checkpoint(struct sched_workload *w, nsec now)
 
 void sched_changed(struct sched *s)
 {
-    s->version++;
+    sched_reserve_forget(s);
+    for (int queue = 0; queue < s->queue_count; queue++)
+        running_changes(s, queue);
+    s->has_started = true;
+    sched_all_changed(s);
 }
 
 static bool lost_room(const struct place_node *n, const struct place_lease *l)
@@ -360,23 +479,25 @@ static void evict_lost(struct sched *s, uint64_t node, nsec now)
 
 int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now)
 {
+    sched_reserve_forget(s);
     int error = place_node_put(s->place, spec);
     if (error)
         return error;
     evict_lost(s, spec->id, now);
-    s->version++;
+    sched_all_changed(s);
     return 0;
 }
 
 void sched_node_remove(struct sched *s, uint64_t node, nsec now)
 {
+    sched_reserve_forget(s);
     place_node_remove(s->place, node);
     evict_lost(s, node, now);
 }
 
 /* ---- decisions ---- */
 
-static bool queue_is_open(const struct quota *q, int queue)
+bool sched_queue_is_open(const struct quota *q, int queue)
 {
     return queue < q->count && q->nodes[queue].used && !q->nodes[queue].draining &&
            q->nodes[queue].children == 0;
@@ -393,20 +514,26 @@ static void try_none(struct sched *s, int queue)
 }
 
 /* The first of the queue that was not tried at this version; NULL: none. */
-static struct sched_workload *head_of(struct sched *s, int queue)
+static struct sched_workload *head_of(struct sched *s, int queue, nsec now)
 {
     struct list **cursor = &s->cursor[queue];
-    if (*cursor != &s->waiting[queue] && !queue_is_open(s->quota, queue))
+    if (*cursor != &s->waiting[queue] && !sched_queue_is_open(s->quota, queue))
         try_none(s, queue);
-    while (*cursor != &s->waiting[queue] && in_queue(*cursor)->tried == s->version)
+    while (*cursor != &s->waiting[queue]) {
+        struct sched_workload *w = in_queue(*cursor);
+        if (w->tried != s->version &&
+            (could_start_now(s, w, now) || (!s->held && sched_has_candidates(s, w))))
+            break;
+        w->tried = s->version;
         *cursor = (*cursor)->next;
+    }
     return *cursor == &s->waiting[queue] ? NULL : in_queue(*cursor);
 }
 
 static bool ask_alike(const struct sched_spec *a, const struct sched_spec *b)
 {
     return a->priority == b->priority && a->inference == b->inference &&
-           a->members_min == b->members_min &&
+           a->expected == b->expected && a->members_min == b->members_min &&
            memcmp(&a->request, &b->request, sizeof(a->request)) == 0 &&
            memcmp(&a->amount, &b->amount, sizeof(a->amount)) == 0;
 }
@@ -415,7 +542,7 @@ static bool ask_alike(const struct sched_spec *a, const struct sched_spec *b)
 static bool fails_likewise(struct sched *s, struct sched_workload *w)
 {
     struct list *previous = w->in_queue.previous;
-    if (previous == &s->waiting[w->spec.queue])
+    if (previous == &s->waiting[w->spec.queue] || w->reserved)
         return false;
     const struct sched_workload *p = in_queue(previous);
     if (p->tried != s->version || !ask_alike(&p->spec, &w->spec))
@@ -430,7 +557,7 @@ static struct sched_workload *whose_turn(struct sched *s, nsec now)
     struct sched_workload *of[QUOTA_NODES_MAX];
     int count = 0;
     for (int queue = 0; queue < s->queue_count; queue++) {
-        struct sched_workload *w = head_of(s, queue);
+        struct sched_workload *w = head_of(s, queue, now);
         if (!w)
             continue;
         heads[count] = (struct quota_head){queue, w->spec.priority, w->spec.created};
@@ -449,12 +576,13 @@ static void begin_again(struct sched *s)
         s->cursor[queue] = s->waiting[queue].next;
 }
 
-/* As a start may make others borrow, whom somebody then may evict, all are tried once more after the last. */
+/* As a start may make others borrow, whom somebody then may evict, all are tried once more after the last:
+ * while one is held nobody may. */
 static struct sched_workload *next_to_try(struct sched *s, nsec now)
 {
     begin_again(s);
     struct sched_workload *w = whose_turn(s, now);
-    if (w || !s->has_started)
+    if (w || !s->has_started || s->held)
         return w;
     s->has_started = false;
     s->version++;
@@ -488,22 +616,26 @@ bool sched_next(struct sched *s, nsec now, struct sched_decision *ret_decision)
     if (take_decided(s, ret_decision))
         return true;
     wake(s, now);
+    sched_reserve_refresh(s, now);
     struct sched_workload *w = end_hold(s, now);
     if (w) {
         *ret_decision = (struct sched_decision){SCHED_START, w};
         return true;
     }
     while ((w = next_to_try(s, now))) {
+        bool could_start = could_start_now(s, w, now);
         w->tried = s->version;
         if (fails_likewise(s, w))
             continue;
-        if (sched_start(s, w, now)) {
+        if (could_start && sched_start(s, w, now)) {
             *ret_decision = (struct sched_decision){SCHED_START, w};
             return true;
         }
         if (sched_preempt(s, w, now))
             return take_decided(s, ret_decision);
+        sched_reserve(s, w, now);
     }
+    s->reservation.firm = true;
     return false;
 }
 

@@ -26,13 +26,22 @@
  * - The preemptor (one at a time) is HELD: what it needs of free room, and whatever its victims
  *   leave, is leased to ghosts until all of them are gone; then it starts. After hold_max it is
  *   PENDING again, and a victim that has not gone by then helps nobody.
+ * - Reservation (EASY backfill: Lifka, "The ANL/IBM SP Scheduling System", 1995): who has quota, but room
+ *   only when others end, and nobody to evict, may be promised the time at which it fits by the
+ *   expected durations of what runs, and where. One workload at a time. Others of its priority and lower
+ *   may use that room, and the quota it needs, only if they are expected to end by then. What
+ *   should have ended ends soon; what has no expected duration never does, but for who has waited for
+ *   age_max: room for it is kept free until it is enough, whenever that is. The reservation goes over
+ *   to a higher priority. Of equals who has waited for age_max has it first, and of these the oldest; but
+ *   a time that was promised is kept.
  * - Quota follows decisions, room follows facts: who is EVICTING has no quota any more, a HELD one
  *   has it; the leases of the evicted are theirs until sched_ended.
  * - A workload that was evicted or has failed sleeps before it is tried again: backoff_min, doubled each
  *   time, up to backoff_max.
  *
  * Invariants: sched_check. Same state, same events: same decisions, but for the order of evictions that
- * one lost node or GPU causes. A state made anew by sched_restore and sched_submit is the same state.
+ * one lost node or GPU causes. A state made anew by sched_restore and sched_submit is the same state, after
+ * sched_changed: a promised time is worked out anew.
  * Bounds: workloads_max, else ERR_FULL. Members and ghosts need leases in place (leases_max).
  * Ownership: struct sched_workload is the caller's memory, from sched_submit or sched_restore until OUT.
  * place and quota are borrowed, and all leases in place are the scheduler's. Quotas may be changed
@@ -52,19 +61,21 @@ enum {
     SCHED_MEMBER_BITS = 10,
     SCHED_MEMBERS_MAX = 1 << SCHED_MEMBER_BITS,
 };
+enum { SCHED_FREED_MAX = 64 }; /* nodes with room since all were tried; with more, all are tried */
 #define SCHED_ID_MAX (UINT64_MAX >> (SCHED_MEMBER_BITS + 1)) /* the highest bit marks ghosts */
 
 enum sched_state { SCHED_OUT, SCHED_PENDING, SCHED_HELD, SCHED_RUNNING, SCHED_EVICTING };
 
 /* Why a workload is pending. */
 enum sched_why {
-    SCHED_WHY_NEW,     /* not tried yet */
-    SCHED_WHY_SLEEPS,  /* it was evicted or has failed: until sleeps_until */
-    SCHED_WHY_CLOSED,  /* its queue was removed, or is none */
-    SCHED_WHY_INVALID, /* the request makes no sense */
-    SCHED_WHY_QUOTA,   /* more than its queue may have */
-    SCHED_WHY_ROOM,    /* fits nowhere */
-    SCHED_WHY_LEASES,  /* place has no more leases */
+    SCHED_WHY_NEW,      /* not tried yet */
+    SCHED_WHY_SLEEPS,   /* it was evicted or has failed: until sleeps_until */
+    SCHED_WHY_CLOSED,   /* its queue was removed, or is none */
+    SCHED_WHY_INVALID,  /* the request makes no sense */
+    SCHED_WHY_QUOTA,    /* more than its queue may have */
+    SCHED_WHY_ROOM,     /* fits nowhere */
+    SCHED_WHY_LEASES,   /* place has no more leases */
+    SCHED_WHY_RESERVED, /* it would take the quota of the one that has the reservation */
 };
 
 enum sched_evict_why { SCHED_PREEMPTED, SCHED_RECLAIMED, SCHED_ROOM_LOST };
@@ -78,6 +89,7 @@ struct sched_spec {
     struct place_request request;      /* of one member */
     struct quota_amount amount;        /* of one member, against the quota */
     nsec start_cost;                   /* what a start takes: lost when it is evicted */
+    nsec expected;                     /* how long it runs; 0: not known */
 };
 
 struct sched_workload {
@@ -91,16 +103,23 @@ struct sched_workload {
     uint64_t evicted_for; /* EVICTING: the HELD one's id; 0: nobody's */
     enum sched_evict_why evict_why;
     nsec hold_until; /* HELD */
+    bool reserved;   /* PENDING: it has the reservation */
     /* The scheduler's business; may be read. */
     enum sched_why why;
-    uint64_t tried; /* at which version of the state */
-    bool borrows;   /* as a candidate: more than its queue has of its own, after those before it */
-    double lost;    /* likewise: thousandths of GPUs x seconds */
-    size_t saved;   /* likewise: where its leases are */
+    uint64_t tried;           /* at which version of the state */
+    bool would_borrow;        /* as a claimant, */
+    uint64_t would_borrow_at; /* at which of its queue's changes */
+    bool
+        borrows; /* RUNNING, if its queue is labelled: more than its queue has of its own, after those before it */
+    double lost;                /* likewise: thousandths of GPUs x seconds */
+    nsec ends;                  /* RUNNING, EVICTING: when it is expected to */
+    nsec no_reservation_until;  /* there was none to be had, */
+    uint64_t reservation_tried; /* at which of its epochs */
+    struct heap_node ending;    /* RUNNING or EVICTING */
     struct heap_node by_cost;
     struct heap_node sleeping;
     struct list in_queue;   /* PENDING and awake */
-    struct list in_running; /* RUNNING: by priority, then start */
+    struct list in_running; /* RUNNING: of its queue, by priority, then start */
     struct list in_decided; /* RUNNING or EVICTING, decision not yet taken */
     struct map_node by_id;
 };
@@ -115,6 +134,26 @@ struct sched_decision {
 struct sched_options {
     unsigned workloads_max;
     nsec backoff_min, backoff_max, hold_max;
+    nsec age_max; /* after it room is kept for who waits, if it is nothing else but large */
+};
+
+/* Room that is leased to nobody: the owners first, first + 1, ... */
+struct sched_ghosts {
+    uint64_t first;
+    unsigned count;
+};
+
+struct sched_reservation {
+    struct sched_workload *of; /* NULL: there is none */
+    nsec at;                   /* when it starts at the latest; NSEC_NEVER: not known */
+    struct place_lease room[SCHED_MEMBERS_MAX]; /* where each of members_min will be */
+    struct sched_ghosts ghosts;                 /* on what of it is free */
+    bool firm;                                  /* all who wait were asked since it was given */
+    bool stale;                                 /* is to be worked out anew */
+    bool incomplete;                            /* more of it may be free than has ghosts */
+    nsec again;           /* when somebody may ask for one again; 0: nobody waits for that */
+    uint64_t epoch;       /* what was known of who can have one */
+    uint64_t asked_at[2]; /* the version at which somebody has asked; [1]: who has waited long */
 };
 
 struct sched {
@@ -123,27 +162,40 @@ struct sched {
     struct quota *quota; /* borrow */
     struct arena memory;
     struct map by_id;
-    uint64_t version;                     /* of what who waits goes by */
-    int queue_count;                      /* queues that anybody has waited in lie below this */
+    uint64_t version; /* of what who waits goes by */
+    /* What the newer versions are about: with the last of these, everything; quota came back; room did,
+     * on these nodes (slots). Who waits for something else need not be tried. */
+    uint64_t all_at, quota_at;
+    struct sched_freed {
+        uint64_t version;
+        int slot;
+    } freed[SCHED_FREED_MAX];
+    unsigned freed_count;
+    int queue_count;                      /* queues that anybody has been in lie below this */
     struct list waiting[QUOTA_NODES_MAX]; /* PENDING and awake, in order */
     struct list *cursor[QUOTA_NODES_MAX]; /* before it all were tried at this version */
-    bool has_started;                     /* anybody, since all were tried */
+    bool has_started;                     /* anybody, or more has changed, since all were tried */
     uint64_t cursors_at;                  /* at which version */
     struct heap sleeping;                 /* PENDING and asleep */
-    struct list running;                  /* by priority, then start, then id */
-    struct list decided;                  /* decisions to be taken */
-    struct sched_workload *held;          /* at most one; NULL: none */
-    unsigned ghosts, victims;             /* of the held one: numbers given, still there */
-    struct heap candidates;               /* to be victims, while they are chosen */
-    struct sched_workload **chosen;       /* own (memory), likewise */
-    struct quota_holding *gone;           /* own (memory), likewise: what the chosen hold */
-    struct quota_amount used[QUOTA_NODES_MAX]; /* likewise: of what a queue has of its own */
-    struct place_lease *saved;                 /* own (memory), likewise: their leases */
+    struct list running[QUOTA_NODES_MAX]; /* by queue: by priority, then start, then id */
+    /* Of who runs in a queue: whose `borrows` is as it is without a claimant, and how many borrow. */
+    uint64_t changes[QUOTA_NODES_MAX]; /* from 1 */
+    bool labelled[QUOTA_NODES_MAX];
+    unsigned borrowers[QUOTA_NODES_MAX];
+    struct list decided;         /* decisions to be taken */
+    struct sched_workload *held; /* at most one; NULL: none */
+    unsigned victims;            /* of the held one: still there */
+    struct sched_ghosts ghosts;  /* of the held one */
+    struct sched_reservation reservation;
+    struct heap ending;             /* RUNNING or EVICTING: who ends first */
+    struct heap candidates;         /* to be victims, while they are chosen */
+    struct sched_workload **chosen; /* own (memory), likewise */
+    struct place_lease *saved;      /* own (memory), likewise: their leases */
     size_t saved_count;
     struct place_lease wanted[SCHED_MEMBERS_MAX]; /* likewise: where the gang would be */
 };
 
-/* 10 s to 10 min, hold for at most 5 min, 4096 workloads. */
+/* 10 s to 10 min, hold for at most 5 min, of age after 30 min, 4096 workloads. */
 struct sched_options sched_options_default(void);
 /* place and quota: empty of leases and holdings. */
 void sched_init(struct sched *s, const struct sched_options *options, struct place *place,
@@ -173,7 +225,7 @@ void sched_ended(struct sched *s, struct sched_workload *w, enum sched_end end, 
 void sched_withdraw(struct sched *s, struct sched_workload *w, nsec now);
 /* Work up to here is safe. */
 void sched_checkpoint(struct sched_workload *w, nsec now);
-/* Quotas were changed. */
+/* Quotas were changed. Everything is looked at anew. */
 void sched_changed(struct sched *s);
 /* As place_node_put; users of faulty GPUs are evicted. */
 [[nodiscard]] int sched_node_put(struct sched *s, const struct place_node_spec *spec, nsec now);

@@ -7,13 +7,18 @@
  * - who is held could not start, fits without its victims, and not if any one of them stays; each of them
  *   may be evicted by it; it starts as soon as they are gone, if no node has changed
  * - when there is no decision, nobody who waits could start, or could evict enough
+ * - who has the reservation fits when those that are expected to end by then have ended; others of its
+ *   priority and lower take none of its room or quota, unless they will have ended
  * - left to itself, it comes to rest: nobody is evicted in circles
+ * - what is said to be the reason why one is pending is true: with what is said to be missing it would fit,
+ *   with all but one of it not; and there always is one
  * - a state made anew from what outlives a restart decides the same
  * - sched_check, place_check and quota_check after every step
  */
 #include "core/place/policy.h"
 #include "core/quota/quota_internal.h"
-#include "core/sched/sched.h"
+#include "core/sched/explain.h"
+#include "core/sched/sched_internal.h"
 #include "test.h"
 
 enum {
@@ -45,7 +50,7 @@ struct world {
     uint64_t next_id, next_node;
     struct sched_spec last; /* that arrived */
     bool nodes_changed;     /* since one is held */
-    int evictions;
+    int evictions, reservations;
 };
 
 #define HOLDS(condition) PROPERTY(condition, w->seed, w->step)
@@ -79,9 +84,34 @@ static struct sched_workload *user_of(struct cluster *c, uint64_t owner)
     return NULL; /* a ghost */
 }
 
-/* How many members find room without those who are gone (and without ghosts, if ghosts_too). */
+/* Does it stand above who has the reservation? */
+static bool is_above(const struct world *w, const struct sched_workload *p)
+{
+    const struct sched_workload *of = w->c->sched.reservation.of;
+    return p == of || (of && p->spec.priority > of->spec.priority);
+}
+
+static bool may_use_reserved(const struct world *w, const struct sched_workload *p)
+{
+    nsec at = w->c->sched.reservation.at;
+    return is_above(w, p) ||
+           (p->spec.expected && at != NSEC_NEVER && w->now + p->spec.expected <= at);
+}
+
+enum ghosts { NO_GHOSTS, HELD = 1, RESERVED = 2 };
+
+static bool is_left(struct world *w, const struct place_lease *l,
+                    struct sched_workload *const *gone, int count, unsigned ghosts)
+{
+    struct sched_workload *user = user_of(w->c, l->owner);
+    if (user)
+        return !is_among(user, gone, count);
+    return ghosts & (l->owner >= SCHED_GHOST_RESERVED ? RESERVED : HELD);
+}
+
+/* How many members find room without those who are gone, beside these ghosts. */
 static unsigned room_for(struct world *w, const struct sched_workload *p, unsigned most,
-                         struct sched_workload *const *gone, int count, bool ghosts_too)
+                         struct sched_workload *const *gone, int count, unsigned ghosts)
 {
     struct place copy;
     const struct place_lease *l = NULL;
@@ -94,11 +124,9 @@ static unsigned room_for(struct world *w, const struct sched_workload *p, unsign
         if (spec.id)
             HOLDS(place_node_put(&copy, &spec) == 0);
     }
-    while ((l = place_lease_next(&w->c->place, l))) {
-        struct sched_workload *user = user_of(w->c, l->owner);
-        if (!(user ? is_among(user, gone, count) : ghosts_too))
+    while ((l = place_lease_next(&w->c->place, l)))
+        if (is_left(w, l, gone, count, ghosts))
             HOLDS(place_restore(&copy, l) == 0);
-    }
     while (n < most && place_allocate(&copy, UINT64_MAX - n, &p->spec.request, w->now, &l) == 0)
         n++;
     place_fini(&copy);
@@ -128,11 +156,52 @@ static bool has_quota(struct world *w, const struct sched_workload *p, unsigned 
     return v.answer == QUOTA_FITS || v.answer == QUOTA_BORROWS;
 }
 
-static bool fits_without(struct world *w, const struct sched_workload *p,
-                         struct sched_workload *const *gone, int count)
+static int64_t missing(struct world *w, const struct sched_workload *p)
+{
+    struct quota_amount a = amount_of(p, p->spec.members_min);
+    struct quota_verdict v;
+    int64_t sum = 0;
+    quota_fits(&w->c->quota, p->spec.queue, &a, &v);
+    for (int i = 0; i < v.obstacle_count; i++)
+        sum += v.obstacles[i].missing;
+    return sum;
+}
+
+/* Would it be in the way of who has the reservation? */
+static bool needs_its_quota(struct world *w, const struct sched_workload *p, unsigned members)
+{
+    struct sched_workload *of = w->c->sched.reservation.of;
+    struct quota_amount a = amount_of(p, members);
+    struct quota *before = &w->other->quota;
+    if (!of || may_use_reserved(w, p))
+        return false;
+    int64_t missed = missing(w, of);
+    *before = w->c->quota;
+    HOLDS(quota_restore(&w->c->quota, p->spec.queue, &a, w->now) == 0);
+    bool needs = missing(w, of) > missed;
+    w->c->quota = *before;
+    return needs;
+}
+
+static bool could_start(struct world *w, const struct sched_workload *p)
+{
+    unsigned n = p->spec.members_min, ghosts = HELD | (may_use_reserved(w, p) ? 0 : RESERVED);
+    return has_quota(w, p, n, NULL, 0) && !needs_its_quota(w, p, n) &&
+           room_for(w, p, n, NULL, 0, ghosts) == n;
+}
+
+/* It has quota, and leaves it to another. */
+static bool waits_for_quota_of_others(struct world *w, const struct sched_workload *p)
 {
     unsigned n = p->spec.members_min;
-    return has_quota(w, p, n, gone, count) && room_for(w, p, n, gone, count, false) == n;
+    return has_quota(w, p, n, NULL, 0) && needs_its_quota(w, p, n);
+}
+
+static bool could_by_evicting(struct world *w, const struct sched_workload *p,
+                              struct sched_workload *const *gone, int count)
+{
+    unsigned n = p->spec.members_min, ghosts = HELD | (is_above(w, p) ? 0 : RESERVED);
+    return has_quota(w, p, n, gone, count) && room_for(w, p, n, gone, count, ghosts) == n;
 }
 
 static bool may_try(struct world *w, const struct sched_workload *p)
@@ -203,11 +272,22 @@ static bool borrows(struct world *w, const struct sched_workload *p)
     return false;
 }
 
+static bool has_reserved_node(struct world *w, const struct sched_workload *v)
+{
+    const struct sched_reservation *r = &w->c->sched.reservation;
+    const struct place_lease *l = NULL;
+    while (r->of && (l = place_lease_next(&w->c->place, l)))
+        for (unsigned k = 0; k < r->of->spec.members_min; k++)
+            if (user_of(w->c, l->owner) == v && r->room[k].node == l->node)
+                return true;
+    return false;
+}
+
 static bool may_evict(struct world *w, const struct sched_workload *p,
                       const struct sched_workload *v)
 {
     bool lower = v->spec.priority < p->spec.priority;
-    if (is_exempt(p, v))
+    if (is_exempt(p, v) || (!is_above(w, p) && has_reserved_node(w, v)))
         return false;
     if (v->spec.queue == p->spec.queue)
         return lower && (borrows(w, v) || !borrows(w, p));
@@ -226,14 +306,15 @@ static void expect(struct world *w, struct expected *e)
 {
     e->count = in_order(w, e->order);
     e->first = 0;
-    while (e->first < e->count && !fits_without(w, e->order[e->first], NULL, 0))
+    while (e->first < e->count && !could_start(w, e->order[e->first]))
         e->first++;
 }
 
 static bool could_grow(struct world *w, const struct sched_workload *p)
 {
+    unsigned ghosts = HELD | (may_use_reserved(w, p) ? 0 : RESERVED);
     return p->members < p->spec.members_max && has_quota(w, p, 1, NULL, 0) &&
-           room_for(w, p, 1, NULL, 0, false) == 1;
+           !needs_its_quota(w, p, 1) && room_for(w, p, 1, NULL, 0, ghosts) == 1;
 }
 
 static int place_of(const struct expected *e, const struct sched_workload *p)
@@ -246,12 +327,12 @@ static int place_of(const struct expected *e, const struct sched_workload *p)
 
 /* What will be asked of the state before a preemption is answered from this copy of it. */
 static void check_preemption(struct world *w, const struct expected *e,
-                             const struct cluster *before)
+                             const struct cluster *before, bool same_rules)
 {
     struct sched_workload *p = w->c->sched.held, *chosen[WORKLOADS], *but[WORKLOADS];
     struct quota quota = w->c->quota;
     int count = 0;
-    HOLDS(p && place_of(e, p) < e->first);
+    HOLDS(p && (!same_rules || place_of(e, p) < e->first));
     for (int i = 0; i < WORKLOADS; i++)
         if (w->c->workloads[i].evicted_for == p->spec.id)
             chosen[count++] = &w->c->workloads[i];
@@ -259,15 +340,15 @@ static void check_preemption(struct world *w, const struct expected *e,
     for (int i = 0; i < count; i++)
         chosen[i]->state = SCHED_RUNNING;
     w->c->quota = before->quota;
-    unsigned n = p->spec.members_min;
+    unsigned n = p->spec.members_min, ghosts = is_above(w, p) ? 0 : RESERVED;
     HOLDS(has_quota(w, p, n, chosen, count));
-    HOLDS(room_for(w, p, n, chosen, count, true) == n);
+    HOLDS(room_for(w, p, n, chosen, count, ghosts) == n);
     for (int i = 0; i < count; i++) {
         int left = 0;
         for (int k = 0; k < count; k++)
             if (k != i)
                 but[left++] = chosen[k];
-        HOLDS(!has_quota(w, p, n, but, left) || room_for(w, p, n, but, left, true) < n);
+        HOLDS(!has_quota(w, p, n, but, left) || room_for(w, p, n, but, left, ghosts) < n);
     }
     p->state = SCHED_PENDING;
     for (int i = 0; i < count; i++)
@@ -294,7 +375,27 @@ static void check_held(struct world *w)
     struct sched_workload *gone[WORKLOADS], *p = w->c->sched.held;
     int count = victims(w, gone);
     if (p && !w->nodes_changed && !p->spec.request.mig)
-        HOLDS(room_for(w, p, p->members, gone, count, true) == p->members);
+        HOLDS(room_for(w, p, p->members, gone, count, RESERVED) == p->members);
+}
+
+/* Room and time of the reservation are what was promised (as with check_held). */
+static void check_reservation(struct world *w)
+{
+    const struct sched_reservation *r = &w->c->sched.reservation;
+    struct sched_workload *gone[WORKLOADS];
+    int count = 0;
+    if (!r->of || r->stale || r->of->spec.request.mig)
+        return;
+    for (int i = 0; i < WORKLOADS; i++) {
+        struct sched_workload *v = &w->c->workloads[i];
+        bool known = v->spec.expected && v->started + v->spec.expected <= r->at;
+        if ((v->state == SCHED_RUNNING && (known || r->at == NSEC_NEVER)) ||
+            (v->state == SCHED_EVICTING && !v->evicted_for))
+            gone[count++] = v;
+    }
+    unsigned n = r->of->spec.members_min;
+    HOLDS(r->of->state == SCHED_PENDING && room_for(w, r->of, n, gone, count, HELD) == n);
+    w->reservations++;
 }
 
 /* Whoever runs has its node and its GPUs. */
@@ -318,6 +419,7 @@ static void check_state(struct world *w)
     if (broken)
         fail_msg("%s: seed %llu, step %d", broken, (unsigned long long)w->seed, w->step);
     check_held(w);
+    check_reservation(w);
     check_rooms(w);
 }
 
@@ -329,10 +431,17 @@ static bool decide(struct world *w)
     struct sched_workload *held = s->held;
     bool pending_evictions = !list_empty(&s->decided), ready = held && s->victims == 0;
     bool late = held && w->now >= held->hold_until;
+    sched_reserve_refresh(s, w->now);
     if (!ready)
         expect(w, &e);
     w->other->quota = w->c->quota;
+    const struct sched_workload *reserved = s->reservation.of;
+    uint64_t asked[2] = {s->reservation.asked_at[0], s->reservation.asked_at[1]};
     bool any = sched_next(s, w->now, &d);
+    /* Else those after the one that has it now were tried by other rules than those before. */
+    bool same_rules =
+        !memcmp(asked, s->reservation.asked_at, sizeof(asked)) &&
+        (s->reservation.of == reserved || (!s->reservation.of && any && d.workload == reserved));
     check_state(w);
     if (pending_evictions) {
         HOLDS(any && d.kind == SCHED_EVICT);
@@ -341,8 +450,8 @@ static bool decide(struct world *w)
         HOLDS(held->state != SCHED_RUNNING || (any && d.workload == held));
     } else if (s->held && s->held != held && !late) {
         HOLDS(any && d.kind == SCHED_EVICT);
-        check_preemption(w, &e, w->other);
-    } else if (!late) {
+        check_preemption(w, &e, w->other, same_rules);
+    } else if (!late && same_rules) {
         HOLDS(any == (e.first < e.count));
         HOLDS(!any || (d.kind == SCHED_START && d.workload == e.order[e.first]));
     }
@@ -362,14 +471,184 @@ static void check_nobody_could(struct world *w)
     int count = in_order(w, order);
     for (int i = 0; i < count; i++) {
         int candidates = 0;
-        HOLDS(order[i]->why != SCHED_WHY_NEW && !fits_without(w, order[i], NULL, 0));
+        HOLDS(order[i]->why != SCHED_WHY_NEW && !could_start(w, order[i]));
         for (int k = 0; k < WORKLOADS && !w->c->sched.held; k++) {
             struct sched_workload *v = &w->c->workloads[k];
             if (may_evict(w, order[i], v))
                 gone[candidates++] = v;
         }
-        HOLDS(!candidates || !fits_without(w, order[i], gone, candidates));
+        HOLDS(!candidates || waits_for_quota_of_others(w, order[i]) ||
+              !could_by_evicting(w, order[i], gone, candidates));
     }
+}
+
+/* ---- reasons ---- */
+
+static void check_quota_reasons(struct world *w, const struct sched_workload *p,
+                                const struct quota_verdict *v)
+{
+    for (int but = -1; but < v->obstacle_count; but++) { /* -1: all of them are cured */
+        w->other->quota = w->c->quota;
+        struct quota *q = &w->other->quota;
+        struct quota_amount amount = amount_of(p, p->spec.members_min);
+        struct quota_verdict after;
+        for (int i = 0; i < v->obstacle_count; i++) {
+            const struct quota_obstacle *o = &v->obstacles[i];
+            struct quota_spec spec = q->nodes[o->node].spec;
+            bool is_root = q->nodes[o->node].parent == QUOTA_NONE;
+            int64_t *limit =
+                is_root ? &spec.nominal.of[o->resource] : &spec.borrowing.of[o->resource];
+            *limit += o->missing - (i == but);
+            HOLDS(quota_change(q, o->node, &spec) == 0);
+        }
+        quota_fits(q, p->spec.queue, &amount, &after);
+        HOLDS((after.answer == QUOTA_SHORT) == (but >= 0));
+    }
+}
+
+static void add_gpus(struct place_node *n, struct place_gpu_spec like, int count)
+{
+    like.faulty = false;
+    for (; count > 0; count--) {
+        n->spec.gpus[n->spec.gpu_count] = like;
+        n->gpus[n->spec.gpu_count++] = (struct place_gpu){.spec = like};
+    }
+}
+
+static void cure_gpus(struct place_node *n, const struct sched_workload *p, unsigned reason,
+                      const struct place_lack *lack)
+{
+    const struct place_request *r = &p->spec.request;
+    struct place_gpu_spec like = {.memory =
+                                      81920}; /* of a model that all accept, or the first that is */
+    if (r->models)
+        like.model = (uint8_t)__builtin_ctzll(r->models);
+    like.mig = r->mig ? mig_geometry_find(STR("H100-80G")) : NULL;
+    int idle[2] = {0};
+    for (int i = 0; i < n->spec.gpu_count; i++)
+        idle[n->spec.gpus[i].model] +=
+            !n->spec.gpus[i].faulty && !n->spec.gpus[i].mig && n->gpus[i].leases == 0;
+    if (reason == PLACE_GPUS && (!r->models || r->models == 3))
+        like.model = idle[1] > idle[0];
+    add_gpus(n, like, reason == PLACE_GPUS ? lack->gpus : MAX(r->gpus, 1));
+}
+
+static void cure(struct place_node *n, const struct sched_workload *p, unsigned reason,
+                 const struct place_lack *lack)
+{
+    if (reason == PLACE_CLOSED)
+        n->spec.closed = false;
+    else if (reason == PLACE_CPU)
+        n->spec.cpu += lack->cpu;
+    else if (reason == PLACE_MEMORY)
+        n->spec.memory += lack->memory;
+    else if (reason == PLACE_SPOT)
+        n->spec.spot = false;
+    else if (reason == PLACE_LABELS)
+        n->spec.labels = p->spec.request.labels;
+    else if (reason == PLACE_TAINTS)
+        n->spec.taints = p->spec.request.tolerations;
+    else
+        cure_gpus(n, p, reason, lack);
+}
+
+static void check_lack(struct world *w, const struct sched_workload *p,
+                       const struct sched_class *class)
+{
+    const struct place *place = &w->c->place;
+    for (unsigned but = 0; but <= class->lack.reasons; but = but ? but << 1 : 1) {
+        struct place_node n = *place_node_find(place, class->best);
+        if (but & ~class->lack.reasons)
+            continue;
+        for (unsigned reason = 1; reason < 1 << PLACE_REASONS; reason <<= 1)
+            if (reason & class->lack.reasons & ~but)
+                cure(&n, p, reason, &class->lack);
+        HOLDS(place_members(place, &n, &p->spec.request, 1, NULL) == !but);
+    }
+    if (class->lack.reasons & PLACE_GPUS) {
+        struct place_node n = *place_node_find(place, class->best);
+        struct place_lack less = class->lack;
+        less.gpus--;
+        for (unsigned reason = 1; reason < 1 << PLACE_REASONS; reason <<= 1)
+            if (reason & less.reasons)
+                cure(&n, p, reason, &less);
+        HOLDS(place_members(place, &n, &p->spec.request, 1, NULL) == 0);
+    }
+}
+
+static void check_leavers(struct world *w, struct sched_workload *p,
+                          const struct sched_class *class, unsigned now)
+{
+    struct sched_workload *gone[SCHED_LEAVERS_MAX];
+    unsigned ghosts = HELD | (may_use_reserved(w, p) ? 0 : RESERVED);
+    int count = 0;
+    for (unsigned i = 0; i < class->leaver_count; i++) {
+        struct sched_workload *v = user_of(w->c, class->leavers[i] << SCHED_MEMBER_BITS);
+        HOLDS(v && v != p);
+        if (v->state == SCHED_HELD)
+            ghosts &= ~(unsigned)HELD;
+        else if (v->reserved)
+            ghosts &= ~(unsigned)RESERVED;
+        gone[count++] = v;
+    }
+    struct place_node empty = {.spec = place_node_find(&w->c->place, class->best)->spec};
+    for (int i = 0; i < empty.spec.gpu_count; i++)
+        empty.gpus[i].spec = empty.spec.gpus[i];
+    HOLDS((count > 0) == (place_members(&w->c->place, &empty, &p->spec.request, 1, NULL) == 1));
+    if (count)
+        HOLDS(room_for(w, p, now + 1, gone, count, ghosts) == now + 1);
+}
+
+static void check_spared(struct world *w, struct sched_workload *p,
+                         const struct sched_explanation *e)
+{
+    unsigned sum = 0, running = 0, may = 0;
+    for (int i = 0; i < SCHED_SPARED; i++)
+        sum += e->spared[i];
+    for (int i = 0; i < WORKLOADS; i++) {
+        running += w->c->workloads[i].state == SCHED_RUNNING;
+        may += may_evict(w, p, &w->c->workloads[i]);
+    }
+    HOLDS(sum == running && e->spared[SCHED_MAY_EVICT] == may);
+}
+
+static void check_explanation(struct world *w, struct sched_workload *p)
+{
+    struct sched_explanation *e = malloc(sizeof(*e));
+    unsigned n = p->spec.members_min;
+    sched_explain(&w->c->sched, p, w->now, e);
+    bool quota = e->quota.answer == QUOTA_SHORT, room = e->members_now < n;
+    HOLDS(e->closed == !quota_is_queue(&w->c->quota, p->spec.queue));
+    HOLDS(e->closed || e->sleeps_until || quota || room || e->kept_for);
+    if (!e->closed) {
+        HOLDS(e->members_now ==
+              room_for(w, p, n, NULL, 0, HELD | (may_use_reserved(w, p) ? 0 : RESERVED)));
+        HOLDS(quota == !has_quota(w, p, n, NULL, 0));
+        check_quota_reasons(w, p, &e->quota);
+        check_spared(w, p, e);
+    }
+    bool admitted = may_use_reserved(w, p);
+    if (admitted)
+        sched_reserve_suspend(&w->c->sched);
+    for (unsigned i = 0; i < e->class_count; i++)
+        if (e->classes[i].best)
+            check_lack(w, p, &e->classes[i]);
+    if (admitted)
+        sched_reserve_resume(&w->c->sched, w->c->sched.reservation.of, w->now);
+    for (unsigned i = 0; i < e->class_count; i++) {
+        if (room && e->classes[i].best)
+            check_leavers(w, p, &e->classes[i], e->members_now);
+    }
+    HOLDS(!e->kept_for || quota || waits_for_quota_of_others(w, p) ||
+          (room_for(w, p, n, NULL, 0, HELD) == n));
+    free(e);
+}
+
+static void check_explanations(struct world *w)
+{
+    for (int i = 0; i < WORKLOADS; i++)
+        if (w->c->workloads[i].state == SCHED_PENDING)
+            check_explanation(w, &w->c->workloads[i]);
 }
 
 static int drain(struct world *w)
@@ -384,6 +663,7 @@ static void settle(struct world *w)
 {
     drain(w);
     check_nobody_could(w);
+    check_explanations(w);
 }
 
 /* ---- events ---- */
@@ -403,7 +683,12 @@ static void random_request(struct world *w, struct sched_spec *spec)
 {
     struct place_request *r = &spec->request;
     static const char *profiles[] = {"1g.10gb", "2g.20gb", "3g.40gb"};
-    *r = (struct place_request){.cpu = 1000 * (int64_t)below(w, 3), .spot = 1};
+    *r = (struct place_request){.cpu = 1000 * (int64_t)below(w, 3), .spot = chance(w, 80)};
+    r->memory = chance(w, 20) ? (int64_t)below(w, 600) : 0;
+    if (chance(w, 10))
+        place_set_add(&r->labels, 7);
+    if (chance(w, 70))
+        place_set_add(&r->tolerations, 9);
     r->models = chance(w, 20) ? 1 + below(w, 2) : 0;
     uint64_t kind = below(w, 10);
     if (kind < 6)
@@ -422,6 +707,7 @@ static void random_spec(struct world *w, struct sched_spec *spec)
     spec->priority = (int)below(w, 3);
     spec->inference = chance(w, 30);
     spec->preemptible = chance(w, spec->inference ? 30 : 80);
+    spec->expected = chance(w, 50) ? (nsec)below(w, SEC(20)) : 0;
     spec->members_min = chance(w, 60) ? 1 : 1 + (unsigned)below(w, 4);
     spec->members_max = spec->members_min + (chance(w, 70) ? 0 : (unsigned)below(w, 3));
     random_request(w, spec);
@@ -480,6 +766,12 @@ static void change_node(struct world *w)
         }
     }
     n->closed = chance(w, 10);
+    n->spot = chance(w, 10);
+    n->labels = n->taints = (struct place_set){0};
+    if (chance(w, 60))
+        place_set_add(&n->labels, 7);
+    if (chance(w, 20))
+        place_set_add(&n->taints, 9);
     for (int i = 0; i < n->gpu_count; i++)
         n->gpus[i].faulty = chance(w, 10);
     if (sched_node_put(&w->c->sched, n, w->now)) /* full of what is removed and not yet empty */
@@ -564,6 +856,7 @@ static void restore_one(struct world *w, struct cluster *new, const struct sched
         .evicted_for = old->evicted_for,
         .evict_why = old->evict_why,
         .hold_until = old->hold_until,
+        .reserved = old->reserved,
     };
     if (old->state == SCHED_OUT)
         return;
@@ -678,7 +971,7 @@ static void step(struct world *w)
     check_state(w);
 }
 
-static int run(uint64_t seed)
+static void run(uint64_t seed, int *evictions, int *reservations)
 {
     struct world *w = calloc(1, sizeof(*w));
     w->seed = w->random = seed;
@@ -692,31 +985,31 @@ static int run(uint64_t seed)
         .leases_max = LEASES,
         .shapes_max = 8,
     };
-    w->options = (struct sched_options){WORKLOADS, SEC(1), SEC(8), SEC(20)};
+    w->options = (struct sched_options){WORKLOADS, SEC(1), SEC(8), SEC(20), SEC(15)};
     begin(w, w->c);
     plant(w);
     for (int i = 0; i < NODES; i++)
         change_node(w);
     for (w->step = 0; w->step < STEPS; w->step++)
         step(w);
-    int evictions = w->evictions;
+    *evictions += w->evictions;
+    *reservations += w->reservations;
     finish(w->c);
     free(w->c);
     free(w->other);
     free(w);
-    return evictions;
 }
 
 static void test_histories(void **state)
 {
     const char *many = getenv("FAIRWAY_HISTORIES");
     uint64_t first = test_seed(1), count = many ? strtoull(many, NULL, 0) : HISTORIES;
-    int evictions = 0;
+    int evictions = 0, reservations = 0;
     print_message("seeds from %llu\n", (unsigned long long)first);
     for (uint64_t i = 0; i < count; i++)
-        evictions += run(first + i);
-    print_message("%d evictions\n", evictions);
-    assert_true(evictions > 0);
+        run(first + i, &evictions, &reservations);
+    print_message("%d evictions, %d times the reservation was right\n", evictions, reservations);
+    assert_true(evictions > 0 && reservations > 0);
 }
 
 int main(void)

@@ -40,7 +40,7 @@ static void add_node(uint64_t id, int gpus)
 static int begin(void **state)
 {
     struct place_options places = {&place_first_fit, 1, 8, LEASES, 8};
-    struct sched_options options = {WORKLOADS, SEC(1), SEC(5), SEC(60)};
+    struct sched_options options = {WORKLOADS, SEC(1), SEC(5), SEC(60), SEC(3600)};
     place_init(&place, &places);
     quota_init(&quota, SEC(60));
     sched_init(&s, &options, &place, &quota);
@@ -491,6 +491,140 @@ static void test_restore_all_or_nothing(void **state)
     expect_none(0);
 }
 
+/* ---- reservation ---- */
+
+static struct sched_workload *lasts(struct sched_workload *w, nsec expected)
+{
+    w->spec.expected = expected;
+    return w;
+}
+
+static struct sched_workload *started_for(int queue, int gpus, nsec expected, nsec now)
+{
+    struct sched_workload *w = lasts(job(queue, 0, gpus), expected);
+    w->spec.preemptible = false;
+    submit(w, now);
+    expect(SCHED_START, w, now);
+    return w;
+}
+
+static void test_backfill(void **state)
+{
+    int queue = add_queue(root, 99);
+    add_node(1, 4);
+    started_for(queue, 2, SEC(10), 0);
+    struct sched_workload *large = job(queue, 0, 3), *unknown = job(queue, 0, 1),
+                          *too_long = lasts(job(queue, 0, 2), SEC(11)),
+                          *beside = lasts(job(queue, 0, 1), SEC(99)),
+                          *in_time = lasts(job(queue, 0, 1), SEC(10));
+    submit(large, 0);
+    expect_none(0);
+    assert_true(large->reserved);
+    assert_int_equal(s.reservation.at, SEC(10));
+    submit(too_long, 0);
+    expect_none(0);
+    assert_int_equal(too_long->why, SCHED_WHY_ROOM);
+    submit(beside, 0);
+    expect(SCHED_START, beside, 0); /* one GPU is no matter to the large one */
+    submit(unknown, 0);
+    expect_none(0);
+    submit(in_time, 0);
+    expect(SCHED_START, in_time, 0);
+    sched_ended(&s, in_time, SCHED_COMPLETED, SEC(10));
+    expect_none(SEC(10)); /* the first one is late; its room is not for the unknown one */
+    sched_ended(&s, &all[0], SCHED_COMPLETED, SEC(12));
+    expect(SCHED_START, large, SEC(12));
+}
+
+static void test_backfill_leaves_quota(void **state)
+{
+    int queue = add_queue(root, 4);
+    add_node(1, 4);
+    add_node(2, 1);
+    started_for(queue, 1, SEC(10), 0);
+    struct sched_workload *large = job(queue, 0, 4), *small = job(queue, 0, 1),
+                          *in_time = lasts(job(queue, 0, 1), SEC(10));
+    quota.nodes[queue].spec.nominal.of[GPU] = 0; /* what it borrows is the root's */
+    struct quota_spec five = quota.nodes[root].spec;
+    five.nominal.of[GPU] = 5000;
+    assert_int_equal(quota_change(&quota, root, &five), 0);
+    sched_changed(&s);
+    submit(large, 0);
+    submit(small, 0);
+    submit(in_time, 0);
+    expect(SCHED_START, in_time, 0);
+    expect_none(0);
+    assert_true(large->reserved);
+    assert_int_equal(small->why, SCHED_WHY_RESERVED);
+}
+
+static void test_higher_priority_goes_past_a_reservation(void **state)
+{
+    int queue = add_queue(root, 99);
+    add_node(1, 4);
+    started_for(queue, 2, SEC(10), 0);
+    struct sched_workload *large = job(queue, 0, 3), *urgent = lasts(job(queue, 1, 2), SEC(20));
+    large->spec.preemptible = urgent->spec.preemptible = false;
+    submit(large, 0);
+    expect_none(0);
+    submit(urgent, 0);
+    expect(SCHED_START, urgent, 0);
+    expect_none(0);
+    assert_true(large->reserved);
+    assert_int_equal(s.reservation.at, SEC(20)); /* worked out anew */
+}
+
+static void test_room_drains_for_the_oldest(void **state)
+{
+    int queue = add_queue(root, 99), other = add_queue(root, 99);
+    nsec aged = SEC(3600) + 100;
+    add_node(1, 4);
+    started_for(queue, 2, 0, 0);
+    struct sched_workload *younger = job(other, 0, 3), *older = job(queue, 0, 4),
+                          *small = lasts(job(queue, 0, 1), 1);
+    older->spec.created = 0;
+    submit(younger, 0);
+    submit(older, 0);
+    expect_none(0);
+    assert_null(s.reservation.of); /* nobody knows when, nor has waited for long */
+    submit(small, aged);
+    expect(SCHED_START, small, aged); /* others are asked after it */
+    sched_ended(&s, small, SCHED_COMPLETED, aged);
+    expect_none(aged);
+    assert_true(older->reserved);
+    assert_int_equal(s.reservation.at, NSEC_NEVER);
+    submit(small, aged);
+    expect_none(aged); /* however soon it would end */
+    sched_ended(&s, &all[0], SCHED_COMPLETED, aged);
+    expect(SCHED_START, older, aged);
+}
+
+static void test_a_reservation_outlives_a_restart(void **state)
+{
+    int queue = add_queue(root, 99);
+    add_node(1, 4);
+    struct sched_workload *first = started_for(queue, 2, SEC(10), 0), *large = job(queue, 0, 3);
+    struct sched_workload *older = job(queue, 0, 4);
+    submit(large, 0);
+    expect_none(0);
+    struct place_lease lease = *place_lease_find(&place, sched_owner(first->spec.id, 0));
+    sched_fini(&s);
+    place_release(&place, lease.owner);
+    for (unsigned k = 0; k < s.reservation.ghosts.count; k++)
+        place_release(&place, s.reservation.ghosts.first + k);
+    struct quota_amount amount = first->spec.amount;
+    assert_int_equal(quota_give_back(&quota, queue, &amount, 0), 0);
+    struct sched_options options = s.options;
+    sched_init(&s, &options, &place, &quota);
+    older->spec.created = 0;
+    submit(older, SEC(1));
+    submit(large, SEC(1));
+    assert_int_equal(sched_restore(&s, first, &lease, 1, SEC(1)), 0);
+    expect_none(SEC(1));
+    assert_true(large->reserved);
+    assert_int_equal(s.reservation.at, SEC(10));
+}
+
 int main(void)
 {
 #define RULE(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -516,6 +650,11 @@ int main(void)
         RULE(test_withdrawn),
         RULE(test_lost_rooms),
         RULE(test_restore_all_or_nothing),
+        RULE(test_backfill),
+        RULE(test_backfill_leaves_quota),
+        RULE(test_higher_priority_goes_past_a_reservation),
+        RULE(test_room_drains_for_the_oldest),
+        RULE(test_a_reservation_outlives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
