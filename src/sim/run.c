@@ -98,7 +98,7 @@ static int64_t *given(struct world *w, const struct task *t)
     return t->class->service ? &w->services_milli : &w->jobs_milli;
 }
 
-struct task *world_submit(struct world *w, struct class *c, nsec duration)
+struct task *world_submit(struct world *w, struct class *c, nsec duration, nsec expected)
 {
     struct task *t = NEW(struct task);
     t->class = c;
@@ -108,6 +108,7 @@ struct task *world_submit(struct world *w, struct class *c, nsec duration)
     t->workload.spec = c->spec;
     t->workload.spec.id = ++w->last_id;
     t->workload.spec.created = w->now;
+    t->workload.spec.expected = expected;
     int error = sched_submit(w->sched, &t->workload, w->now);
     if (error) {
         CHECK(error == ERR_FULL);

@@ -486,6 +486,15 @@ static const struct schema_field duration_fields[] = {
         .fallback = "1",
         .max = SIGMA_MAX,
     },
+    {
+        .name = "estimateError",
+        .type = SCHEMA_MILLI,
+        .offset = offsetof(struct scenario_duration, estimate_error),
+        .description = "The scheduler is told how long a job takes, wrong by a lognormal factor of "
+                       "this sigma: 0 is the truth. Left out: it is told nothing.",
+        .left_out = SCENARIO_LEFT_OUT,
+        .max = SIGMA_MAX,
+    },
 };
 
 static const struct schema duration_schema = {

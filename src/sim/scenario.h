@@ -64,7 +64,8 @@ enum scenario_distribution { SCENARIO_CONSTANT, SCENARIO_EXPONENTIAL, SCENARIO_L
 struct scenario_duration {
     int distribution; /* enum scenario_distribution */
     nsec mean;
-    int64_t sigma; /* thousandths */
+    int64_t sigma;          /* thousandths */
+    int64_t estimate_error; /* likewise; or SCENARIO_LEFT_OUT: nobody knows how long it takes */
 };
 
 struct scenario_job {

@@ -27,13 +27,26 @@ static nsec draw_duration(struct class *c)
     return (nsec)MIN(MAX(value, (double)NSEC_PER_MSEC), (double)SCENARIO_DURATION_MAX);
 }
 
+/* Of the whole run, with its start. */
+static nsec draw_estimate(struct class *c, nsec duration)
+{
+    int64_t sigma = c->job->duration.estimate_error;
+    if (sigma == SCENARIO_LEFT_OUT)
+        return 0;
+    double factor = exp((double)sigma / PLACE_MILLI * normal(&c->estimates));
+    double value = MAX((double)duration * factor, (double)NSEC_PER_MSEC);
+    return c->start + (nsec)MIN(value, (double)SCENARIO_DURATION_MAX);
+}
+
 static void arrive(struct world *w, struct class *c)
 {
     if (c->tally->arrived == SCENARIO_JOBS_MAX)
         w->error = err_set(w->err, ERR_FULL, "%.*s: more than %d jobs in one run",
                            STR_ARG(c->job->name), SCENARIO_JOBS_MAX);
-    else
-        (void)world_submit(w, c, draw_duration(c));
+    if (w->error)
+        return;
+    nsec duration = draw_duration(c);
+    (void)world_submit(w, c, duration, draw_estimate(c, duration));
 }
 
 static void listed(struct world *w, struct event *e)
@@ -142,7 +155,7 @@ static void set_replicas(struct world *w, struct event *e)
     size_t now = (size_t)scenario_replicas_at(c->service, day, w->now);
     size_t wanted = MAX(now, (size_t)scenario_replicas_at(c->service, day, then));
     while (!w->error && c->wanted_count < wanted) {
-        struct task *t = world_submit(w, c, 0);
+        struct task *t = world_submit(w, c, 0, 0);
         if (t && c->wanted_count > now)
             t->wanted = then;
     }

@@ -294,7 +294,7 @@ static int check_fits(struct world *w, const struct class *c)
 
 static struct rng rng_for(const struct world *w, size_t class, unsigned use)
 {
-    return rng_from(rng_at(w->options.seed, 2 * class + use));
+    return rng_from(rng_at(w->options.seed, 3 * class + use));
 }
 
 static void describe_class(struct world *w, struct class *c, size_t i)
@@ -303,7 +303,8 @@ static void describe_class(struct world *w, struct class *c, size_t i)
     bool is_job = i < s->jobs.count;
     *c = (struct class){.tally = &w->result->classes[i],
                         .arrivals = rng_for(w, i + 1, 0),
-                        .durations = rng_for(w, i + 1, 1)};
+                        .durations = rng_for(w, i + 1, 1),
+                        .estimates = rng_for(w, i + 1, 2)};
     list_init(&c->wanted);
     hist_init(&c->tally->wait);
     if (is_job) {

@@ -38,7 +38,7 @@ struct class
     struct sim_class *tally;                /* borrow (result) */
     struct sched_spec spec;                 /* of each workload, but for its id and time */
     nsec start, checkpoint, grace;
-    struct rng arrivals, durations;
+    struct rng arrivals, durations, estimates;
     size_t next_at; /* of the listed times, sorted */
     nsec *at;       /* own (memory) */
     struct event listed, random, replicas;
@@ -123,7 +123,8 @@ void world_plan(struct world *w, struct event *e, nsec at,
 void world_cancel(struct world *w, struct event *e);
 /* One more thing has happened; false: too many, the run ends. */
 bool world_count(struct world *w);
-struct task *world_submit(struct world *w, struct class *c, nsec duration);
+/* expected: what the scheduler is told; 0: nothing. */
+struct task *world_submit(struct world *w, struct class *c, nsec duration, nsec expected);
 void world_withdraw(struct world *w, struct task *t);
 void world_machine_down(struct world *w, struct machine *m);
 void world_machine_up(struct world *w, struct machine *m);

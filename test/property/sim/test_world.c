@@ -47,8 +47,11 @@ static void put_jobs(struct buf *b, uint64_t *r, const struct shape *s)
                    "    arrivals: {count: %d, perHour: %d, curve: [{at: 0s, factor: 200m}, {at: "
                    "10m, factor: 2}]}\n",
                    (int)test_below(r, 20), 1 + (int)test_below(r, 120));
-        buf_printf(b, "    duration: {distribution: %s, mean: %ds}\n", kinds[test_below(r, 3)],
+        buf_printf(b, "    duration: {distribution: %s, mean: %ds", kinds[test_below(r, 3)],
                    1 + (int)test_below(r, 900));
+        if (test_below(r, 3))
+            buf_printf(b, ", estimateError: %dm", (int)test_below(r, 3) * 400);
+        buf_put(b, STR("}\n"));
         buf_printf(b, "    start: %ds\n    checkpoint: %ds\n    grace: %ds\n",
                    (int)test_below(r, 40), (int)test_below(r, 2) * (int)test_below(r, 120),
                    (int)test_below(r, 400));
