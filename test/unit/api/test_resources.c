@@ -44,7 +44,7 @@ static int number(void *ctx, struct str model)
 static struct place_request request_of(const char *text)
 {
     struct resources r;
-    struct place_request request;
+    struct place_request request = {0};
     if (read(text, &r) || resources_request(&r, number, NULL, &request, &err))
         fail_msg("%s: %s", text, err.message);
     return request;
