@@ -195,25 +195,25 @@ static nsec work_ends(const struct task *t)
     return t->started + t->class->start + (nsec)((t->work + t->members - 1) / t->members);
 }
 
-static void checkpoint_or_end(struct world *w, struct event *e);
+static void plan_job(struct world *w, struct task *t);
+
+static void work_done(struct world *w, struct event *e)
+{
+    complete(w, container_of(e, struct task, event));
+}
+
+static void checkpoint(struct world *w, struct event *e)
+{
+    struct task *t = container_of(e, struct task, event);
+    sched_checkpoint(&t->workload, w->now);
+    plan_job(w, t);
+}
 
 static void plan_job(struct world *w, struct task *t)
 {
-    nsec period = t->class->checkpoint, begin = t->started + t->class->start, at = work_ends(t);
-    if (period && w->now < at)
-        at = MIN(at, begin + (MAX(w->now - begin, 0) / period + 1) * period);
-    world_plan(w, &t->event, MAX(at, w->now), checkpoint_or_end);
-}
-
-static void checkpoint_or_end(struct world *w, struct event *e)
-{
-    struct task *t = container_of(e, struct task, event);
-    if (w->now >= work_ends(t)) {
-        complete(w, t);
-        return;
-    }
-    sched_checkpoint(&t->workload, w->now);
-    plan_job(w, t);
+    nsec period = t->class->checkpoint, begin = t->started + t->class->start, end = work_ends(t);
+    nsec next = period ? begin + (MAX(w->now - begin, 0) / period + 1) * period : NSEC_NEVER;
+    world_plan(w, &t->event, MIN(next, end), next < end ? checkpoint : work_done);
 }
 
 /* ---- decisions ---- */
@@ -338,16 +338,19 @@ static void check(const struct world *w)
     CHECK(!broken);
 }
 
-/* All that happens at one instant, then the decisions. */
+/* All that happens at one instant, then the decisions; a checkpoint is no reason for any. */
 static void instant(struct world *w)
 {
+    bool changed = sched_wake_at(w->sched) <= w->now;
     while (!w->error && next_event(w) <= w->now) {
         struct event *e = container_of(heap_top(&w->events), struct event, node);
         heap_remove(&w->events, &e->node);
+        changed |= e->fire != checkpoint;
         if (world_count(w))
             e->fire(w, e);
     }
-    decide(w);
+    if (changed)
+        decide(w);
     if (w->options.check)
         check(w);
 }

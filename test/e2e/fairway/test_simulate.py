@@ -120,7 +120,7 @@ def test_run_two_runs_are_byte_equal(tmp_path):
 
 
 def test_run_report():
-    report = json.loads(simulate("run", DAY, "-o", "json").stdout)
+    report = json.loads(simulate("run", DAY, "--seed", "2", "-o", "json").stdout)
     figures, classes = report["figures"], {c["name"]: c for c in report["classes"]}
     assert (report["nodes"], report["gpus"], report["durationSeconds"]) == (200, 1280, 86400)
     assert list(classes) == ["pretrain", "finetune", "batch", "chat", "embed"]

@@ -257,6 +257,31 @@ static void test_replicas_that_are_asked_for_ahead(void **state)
     }
 }
 
+/* Half of the node is free from the first minute on. Who knows how long all take keeps it for the large one. */
+static void test_estimates_make_reservations(void **state)
+{
+    static const struct {
+        const char *estimate;
+        nsec wait;
+    } cases[] = {{"", SEC(31 * 60)}, {", estimateError: 0", SEC(9 * 60)}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct run run;
+        char text[1024];
+        snprintf(text, sizeof(text),
+                 HEAD "jobs:\n"
+                      "  - {name: a, arrivals: {count: 1}, duration: {mean: 10m%s}, resources: "
+                      "{gpus: 4}}\n"
+                      "  - {name: large, arrivals: {at: [1m]}, duration: {mean: 10m%s}, resources: "
+                      "{gpus: 8}}\n"
+                      "  - {name: small, arrivals: {at: [2m]}, duration: {mean: 30m%s}, resources: "
+                      "{gpus: 4}}\n",
+                 cases[i].estimate, cases[i].estimate, cases[i].estimate);
+        assert_int_equal(simulate(&run, text), 0);
+        assert_true((nsec) class(&run, "large")->wait.greatest == cases[i].wait);
+        end(&run);
+    }
+}
+
 static void test_quota_comes_back(void **state)
 {
     struct run run;
@@ -349,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_without_a_checkpoint_all_is_lost),
         cmocka_unit_test(test_fewer_members_take_longer),
         cmocka_unit_test(test_replicas_that_are_asked_for_ahead),
+        cmocka_unit_test(test_estimates_make_reservations),
         cmocka_unit_test(test_quota_comes_back),
         cmocka_unit_test(test_who_fits_nowhere_is_refused),
         cmocka_unit_test(test_too_much_is_refused),
