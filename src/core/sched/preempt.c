@@ -138,19 +138,30 @@ static bool may_hold_candidates(const struct claim *c, int queue)
                c->of->spec.priority;
 }
 
+/* What those of this priority and higher use of what the queue has of its own. Those that wait one behind the
+ * other mostly have one priority: it is counted once for all of them. */
+static const struct quota_amount *used_before(struct sched *s, int queue, int priority)
+{
+    struct sched_before *before = &s->before[queue];
+    if (before->priority == priority && before->at == s->changes[queue])
+        return &before->used;
+    *before = (struct sched_before){.priority = priority, .at = s->changes[queue]};
+    list_each(v, &s->running[queue], struct sched_workload, in_running)
+    {
+        struct quota_amount amount = sched_amount(&v->spec, v->members);
+        if (v->spec.priority < priority)
+            break;
+        use_nominal(s, queue, &amount, &before->used);
+    }
+    return &before->used;
+}
+
 /* Its equals in the queue go first. */
 static bool would_borrow(struct sched *s, const struct sched_workload *w)
 {
-    struct claim c = {.s = s, .of = w, .amount = sched_amount(&w->spec, w->spec.members_min)};
-    struct quota_amount used = {0};
-    list_each(v, &s->running[w->spec.queue], struct sched_workload, in_running)
-    {
-        struct quota_amount amount = sched_amount(&v->spec, v->members);
-        if (v->spec.priority < w->spec.priority)
-            break;
-        use_nominal(s, w->spec.queue, &amount, &used);
-    }
-    return !use_nominal(s, w->spec.queue, &c.amount, &used);
+    struct quota_amount amount = sched_amount(&w->spec, w->spec.members_min);
+    struct quota_amount used = *used_before(s, w->spec.queue, w->spec.priority);
+    return !use_nominal(s, w->spec.queue, &amount, &used);
 }
 
 bool sched_has_candidates(struct sched *s, struct sched_workload *w)

@@ -156,6 +156,13 @@ struct sched_reservation {
     uint64_t asked_at[2]; /* the version at which somebody has asked; [1]: who has waited long */
 };
 
+/* Of what a queue has of its own, what is used by its running ones of a priority and higher. */
+struct sched_before {
+    int priority;
+    uint64_t at; /* which of the queue's changes */
+    struct quota_amount used;
+};
+
 struct sched {
     struct sched_options options;
     struct place *place; /* borrow */
@@ -180,6 +187,7 @@ struct sched {
     struct list running[QUOTA_NODES_MAX]; /* by queue: by priority, then start, then id */
     /* Of who runs in a queue: whose `borrows` is as it is without a claimant, and how many borrow. */
     uint64_t changes[QUOTA_NODES_MAX]; /* from 1 */
+    struct sched_before before[QUOTA_NODES_MAX];
     bool labelled[QUOTA_NODES_MAX];
     unsigned borrowers[QUOTA_NODES_MAX];
     struct list decided;         /* decisions to be taken */
