@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from fairway_process import Fairway, metric, model_manifest, wait_for
+from test_restart import replace
 
 # A member that works until FOLDER/finish is there. Told to end it keeps how far it came, and goes on from there.
 TRAINER = """
@@ -311,3 +312,49 @@ def test_who_has_saved_its_work_makes_room(tmp_path):
         pathlib.Path(envs[0]["FAIRWAY_CHECKPOINT"]).touch()
         f.serve("sim", profile="decode=1000,answer=5", resources={"gpus": 1})
         assert status(f, "older")["evictions"] == 1 and phase(f, "newer", "Running")["evictions"] == 0
+
+
+def test_jobs_and_their_gpus_go_over_to_a_successor(eight, tmp_path):
+    """`up --replace`: nothing is started anew, nothing is given twice, and the end of a job is known to whoever is there."""
+    for name in ("ends", "goes-on"):
+        (tmp_path / name).mkdir()
+        eight.apply(trainer(name, tmp_path / name, members=2, resources={"gpus": 1}))
+        began(tmp_path / name, 1, 1)
+    eight.serve("sim", replicas=4, profile="decode=1000,answer=5", resources={"gpus": 1})
+
+    def users():
+        return {d["uuid"]: d["users"][0]["name"] for d in json.loads(eight.cli("gpus", "-o", "json").stdout)["items"]}
+
+    before, pids = users(), {name: [m["pid"] for m in status(eight, name)["members"]] for name in ("ends", "goes-on")}
+    assert sorted(before.values()) == ["job/ends"] * 2 + ["job/goes-on"] * 2 + ["model/sim"] * 4
+    old = replace(eight)
+    (tmp_path / "ends" / "finish").touch()
+    assert old.wait(60) == 0
+    assert [m["exitCode"] for m in phase(eight, "ends", "Succeeded")["members"]] == [0, 0]
+    assert [m["pid"] for m in phase(eight, "goes-on", "Running")["members"]] == pids["goes-on"]
+    eight.ready("sim", 4)
+    eight.apply(trainer("late", tmp_path, members=2, resources={"gpus": 1}))
+    began(tmp_path, 1, 1)
+    after = users()
+    assert {d: n for d, n in after.items() if n in ("job/goes-on", "model/sim")} == \
+        {d: n for d, n in before.items() if n != "job/ends"}
+    assert sorted(after.values()) == ["job/goes-on"] * 2 + ["job/late"] * 2 + ["model/sim"] * 4
+    assert status(eight, "goes-on")["attempts"] == 1
+
+
+def test_killed_again_and_again_it_runs_each_job_once(eight, tmp_path):
+    """Fairway dies at any moment of starting, running and ending jobs: each runs to its end once, on GPUs of its own."""
+    done, names = tmp_path / "done", []
+    with Watch(eight) as watch:
+        for round_ in range(8):
+            for k in range(3):
+                names.append(f"job-{round_}-{k}")
+                eight.apply(shell(names[-1], f"sleep 0.{round_ + k}; echo {names[-1]} >>{done}", members=2, resources={"gpus": 1}))
+            time.sleep(0.03 * round_)  # when it dies is no matter
+            eight.kill()
+            eight.start()
+        for name in names:
+            phase(eight, name, "Succeeded")
+    assert watch.over == []
+    assert sorted(done.read_text().split()) == sorted(names * 2)
+    assert [p.name for p in pathlib.Path(eight.state, "run").iterdir() if p.name.endswith(".part")] == []
