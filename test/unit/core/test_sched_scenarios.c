@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Starvation, inversion and reclaim: ways in which schedulers have gone wrong, each with what must happen
- * instead, in virtual time. Nodes with GPUs; queues under one root, quota in GPUs.
+ * instead, in virtual time. Nodes with GPUs; queues under one root, quota in GPUs. Named are the threads in
+ * which somebody has reported it (kueue: kubernetes-sigs/kueue, volcano: volcano-sh/volcano, KAI:
+ * kai-scheduler/KAI-Scheduler, kube-batch: kubernetes-retired/kube-batch).
  */
 #include "core/place/policy.h"
 #include "core/sched/sched.h"
@@ -99,8 +101,8 @@ static bool runs(const struct sched_workload *w)
     return w->state == SCHED_RUNNING;
 }
 
-/* Two gangs that each got half of what they need would wait for each other for ever. */
-static void test_two_gangs_do_not_lock_each_other_out(void **state)
+/* Two gangs that each got half of what they need wait for each other for ever. */
+static void test_kube_batch_492_two_gangs_do_not_lock_each_other_out(void **state)
 {
     int a = add_queue(root, 4), b = add_queue(root, 4);
     put_node(1, 4, false);
@@ -148,7 +150,7 @@ static void test_no_priority_inversion(void **state)
 }
 
 /* A victim of lower priority is evicted, but the room goes to another that came between. */
-static void test_room_of_victims_is_for_who_evicted_them(void **state)
+static void test_volcano_5805_room_of_victims_is_for_who_evicted_them(void **state)
 {
     int queue = add_queue(root, 99);
     struct sched_decision d;
@@ -164,7 +166,7 @@ static void test_room_of_victims_is_for_who_evicted_them(void **state)
 }
 
 /* What a queue has lent it gets back, and no more than that is evicted, however often it is asked. */
-static void test_reclaim_takes_what_is_owed_and_no_more(void **state)
+static void test_volcano_561_reclaim_takes_what_is_owed_and_no_more(void **state)
 {
     int lender = add_queue(root, 4), borrower = add_queue(root, 4);
     put_node(1, 8, false);
@@ -182,7 +184,7 @@ static void test_reclaim_takes_what_is_owed_and_no_more(void **state)
 }
 
 /* The borrower evicts the lender, which reclaims, and so on for ever. */
-static void test_preemption_and_reclaim_come_to_rest(void **state)
+static void test_kueue_2821_preemption_and_reclaim_come_to_rest(void **state)
 {
     int a = add_queue(root, 2), b = add_queue(root, 2);
     put_node(1, 4, false);
@@ -231,7 +233,7 @@ static void test_inference_is_never_behind_training(void **state)
 }
 
 /* A gang of which one member's GPU fails keeps the others, and waits with them for ever. */
-static void test_a_gang_that_lost_one_gives_all_back(void **state)
+static void test_volcano_4607_a_gang_that_lost_one_gives_all_back(void **state)
 {
     int queue = add_queue(root, 99);
     put_node(1, 1, false);
@@ -246,7 +248,7 @@ static void test_a_gang_that_lost_one_gives_all_back(void **state)
 }
 
 /* Small ones take every GPU as it comes free, and a large gang waits for ever. */
-static void test_small_ones_do_not_starve_a_large_one(void **state)
+static void test_volcano_748_small_ones_do_not_starve_a_large_one(void **state)
 {
     int queue = add_queue(root, 99);
     put_node(1, 4, false);
@@ -270,21 +272,108 @@ static void test_small_ones_do_not_starve_a_large_one(void **state)
     assert_true(now >= SEC(600) && now <= SEC(600 + 5 * 30)); /* of age, and four have ended */
 }
 
+/* Equals of two queues evict one another, each as soon as the other runs. */
+static void test_volcano_377_equals_do_not_evict_one_another(void **state)
+{
+    int cohort = add_queue(root, 4), a = add_queue(cohort, 0), b = add_queue(cohort, 0);
+    put_node(1, 4, false);
+    for (int i = 0; i < 4; i++) {
+        submitted(job(a, 0, 1, 1), 0);
+        submitted(job(b, 0, 1, 1), 0);
+    }
+    for (nsec now = 0; now < SEC(6000); now += SEC(10))
+        assert_int_equal(settle(now), 0);
+    assert_int_equal(place_available(&place).idle, 0);
+}
+
+/* A gang that needs every node, all of them packed with small ones: no single eviction helps it. */
+static void test_kai_1591_a_gang_drains_packed_nodes(void **state)
+{
+    int queue = add_queue(root, 99);
+    for (uint64_t node = 1; node <= 5; node++)
+        put_node(node, 4, false);
+    for (int i = 0; i < 20; i++)
+        submitted(job(queue, 0, 1, 1), 0);
+    assert_int_equal(settle(0), 0);
+    struct sched_workload *gang = submitted(job(queue, 1, 5, 4), 1);
+    assert_int_equal(settle(1), 20);
+    assert_true(runs(gang));
+}
+
+/* One queue has filled the cluster with a large job; a small one of another does not get what is its own. */
+static void test_volcano_1748_reclaim_in_a_full_cluster(void **state)
+{
+    int a = add_queue(root, 4), b = add_queue(root, 4);
+    put_node(1, 8, false);
+    struct sched_workload *driver = submitted(job(a, 0, 1, 1), 0);
+    settle(0);
+    struct sched_workload *executors = submitted(job(a, 0, 7, 1), 1);
+    settle(1);
+    assert_true(runs(executors));
+    struct sched_workload *other = submitted(job(b, 0, 1, 1), 2);
+    assert_int_equal(settle(2), 1);
+    assert_true(runs(other) && runs(driver) && !runs(executors));
+}
+
+/* What cannot be reclaimed is left alone, and no more of the own queue is evicted for it. */
+static void test_kueue_1974_no_more_than_is_needed(void **state)
+{
+    int a = add_queue(root, 4), b = add_queue(root, 4);
+    put_node(1, 8, false);
+    for (int i = 0; i < 4; i++) {
+        submitted(job(a, 0, 1, 1), 0);
+        submitted(job(b, 0, 1, 1), 0);
+    }
+    settle(0);
+    struct sched_workload *high = submitted(job(a, 1, 1, 2), 1);
+    assert_int_equal(settle(1), 2);
+    assert_true(runs(high));
+    for (int i = 1; i < 8; i += 2)
+        assert_true(runs(&all[i])); /* b's */
+}
+
+/* A victim that does not go: who waits for its room waited for ever, and all others with it. */
+static void test_kueue_7665_an_eviction_that_fails(void **state)
+{
+    int queue = add_queue(root, 99);
+    struct sched_decision d;
+    put_node(1, 2, false);
+    put_node(2, 2, false);
+    struct sched_workload *stays = submitted(job(queue, 0, 1, 2), 0), *other;
+    settle(0);
+    other = submitted(job(queue, 1, 1, 2), 0);
+    settle(0);
+    struct sched_workload *high = submitted(job(queue, 2, 1, 2), 1);
+    assert_true(sched_next(&s, 1, &d) && d.kind == SCHED_EVICT && d.workload == stays);
+    assert_false(sched_next(&s, SEC(59), &d));
+    assert_true(high->state == SCHED_HELD);
+    assert_int_equal(settle(SEC(61)), 1); /* after hold_max: another */
+    assert_true(runs(high) && !runs(other));
+    sched_ended(&s, stays, SCHED_STOPPED, SEC(70));
+    settle(SEC(80));
+    assert_true(runs(other));
+}
+
 #define SCENARIO(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENARIO(test_two_gangs_do_not_lock_each_other_out),
+        SCENARIO(test_kube_batch_492_two_gangs_do_not_lock_each_other_out),
         SCENARIO(test_a_head_that_never_fits_blocks_nobody),
         SCENARIO(test_no_priority_inversion),
-        SCENARIO(test_room_of_victims_is_for_who_evicted_them),
-        SCENARIO(test_reclaim_takes_what_is_owed_and_no_more),
-        SCENARIO(test_preemption_and_reclaim_come_to_rest),
+        SCENARIO(test_volcano_5805_room_of_victims_is_for_who_evicted_them),
+        SCENARIO(test_volcano_561_reclaim_takes_what_is_owed_and_no_more),
+        SCENARIO(test_kueue_2821_preemption_and_reclaim_come_to_rest),
         SCENARIO(test_nobody_is_evicted_in_vain),
         SCENARIO(test_inference_is_never_behind_training),
-        SCENARIO(test_a_gang_that_lost_one_gives_all_back),
-        SCENARIO(test_small_ones_do_not_starve_a_large_one),
+        SCENARIO(test_volcano_4607_a_gang_that_lost_one_gives_all_back),
+        SCENARIO(test_volcano_377_equals_do_not_evict_one_another),
+        SCENARIO(test_kai_1591_a_gang_drains_packed_nodes),
+        SCENARIO(test_volcano_1748_reclaim_in_a_full_cluster),
+        SCENARIO(test_kueue_1974_no_more_than_is_needed),
+        SCENARIO(test_kueue_7665_an_eviction_that_fails),
+        SCENARIO(test_volcano_748_small_ones_do_not_starve_a_large_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
