@@ -193,3 +193,27 @@ unsigned place_members(const struct place *p, const struct place_node *node,
     }
     return count;
 }
+
+unsigned place_ways(const struct place *p, const struct place_node *node,
+                    const struct place_request *request,
+                    struct place_lease ret_leases[PLACE_GPUS_MAX])
+{
+    struct place_view view = place_view_of(p, node);
+    struct place_case c = {p, node, &view, request, 0};
+    struct place_choice choice = {0};
+    struct rng r = rng_from(p->options.seed);
+    unsigned count = 0;
+    if (!place_fits(&c))
+        return 0;
+    if (!place_is_share(request)) {
+        choose_gpus(&c, &r, &choice);
+        ret_leases[0] = place_lease_of(node, 0, request, &choice, 0);
+        return 1;
+    }
+    place_each_gpu(i, c.gpus)
+    {
+        choice.gpus = (uint16_t)(1u << i);
+        ret_leases[count++] = place_lease_of(node, 0, request, &choice, 0);
+    }
+    return count;
+}

@@ -16,7 +16,9 @@
  */
 #include <math.h>
 
+#include "core/place/place_internal.h"
 #include "core/place/target.h"
+#include "core/place/trial.h"
 
 /* ---- scoring ---- */
 
@@ -63,6 +65,15 @@ static void fgd_look(const struct place *p, struct place_view *v)
     for (int i = 0; i < v->gpu_count; i++)
         v->step[i] = (uint8_t)t->step_of_room[v->room[i]];
     v->value = all_share_room(t, v, row) + all_whole_room(t, v, row, v->idle);
+}
+
+int64_t place_usable(const struct place *p, const struct place_node *n)
+{
+    struct place_view v = place_view_of(p, n);
+    if (!v.open)
+        return 0;
+    fgd_look(p, &v);
+    return v.value;
 }
 
 /* F before less F after, times the weight of all; `used` is no room any more. */

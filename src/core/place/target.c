@@ -2,6 +2,7 @@
 #include "core/place/target.h"
 
 #include "core/place/fit.h"
+#include "core/place/trial.h"
 
 enum {
     COUNT_MAX = 1 << 23, /* so that the sum of PLACE_TARGET_MAX fits 32 bits */
@@ -302,4 +303,24 @@ void place_target_make(struct place *p, const struct place_request *requests,
 size_t place_target_size(void)
 {
     return sizeof(struct place_target);
+}
+
+int64_t place_expected_weight(const struct place *p)
+{
+    return (int64_t)p->target->weight;
+}
+
+bool place_expected(const struct place *p, int i, struct place_request *ret_request)
+{
+    const struct expected *m = &p->target->shapes[i];
+    if (i >= p->target->shape_count)
+        return false;
+    *ret_request = (struct place_request){
+        .models = m->models == UINT64_MAX ? 0 : m->models,
+        .cpu = m->cpu,
+        .share_milli = m->milli,
+        .gpus = m->gpus,
+        .spot = 1,
+    };
+    return true;
 }

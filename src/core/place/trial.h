@@ -17,6 +17,19 @@ unsigned place_members(const struct place *p, const struct place_node *node,
                        const struct place_request *request, unsigned most,
                        struct place_lease *ret_leases);
 
+/* Where on the node one such request may go: a share to each GPU that has it, all else to one place. Returns how many
+ * (without owners). */
+unsigned place_ways(const struct place *p, const struct place_node *node,
+                    const struct place_request *request,
+                    struct place_lease ret_leases[PLACE_GPUS_MAX]);
+
+/* Thousandths of free GPUs of the node that the expected workload (place_set_target) can use, as fgd
+ * defines it, times the weight of all that is expected. */
+int64_t place_usable(const struct place *p, const struct place_node *node);
+int64_t place_expected_weight(const struct place *p);
+/* The i-th of what is expected, as far as policies look at it. False: there are no more. */
+bool place_expected(const struct place *p, int i, struct place_request *ret_request);
+
 /* Why not one such request finds room on the node: every bit is a reason by itself, and without all of
  * them it would. */
 enum place_reason {

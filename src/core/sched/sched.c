@@ -50,7 +50,7 @@ static struct sched_workload *in_queue(struct list *link)
     return container_of(link, struct sched_workload, in_queue);
 }
 
-static bool goes_before(const struct sched_spec *a, const struct sched_spec *b)
+bool sched_goes_before(const struct sched_spec *a, const struct sched_spec *b)
 {
     if (a->priority != b->priority)
         return a->priority > b->priority;
@@ -117,12 +117,12 @@ static void enqueue(struct sched *s, struct sched_workload *w)
 {
     struct list *queue = &s->waiting[w->spec.queue], *after = queue->previous;
     struct list **cursor = &s->cursor[w->spec.queue];
-    while (after != queue && goes_before(&w->spec, &in_queue(after)->spec))
+    while (after != queue && sched_goes_before(&w->spec, &in_queue(after)->spec))
         after = after->previous;
     list_insert_before(after->next, &w->in_queue);
     w->tried = 0;
     s->queue_count = MAX(s->queue_count, w->spec.queue + 1);
-    if (*cursor == queue || goes_before(&w->spec, &in_queue(*cursor)->spec))
+    if (*cursor == queue || sched_goes_before(&w->spec, &in_queue(*cursor)->spec))
         *cursor = &w->in_queue;
 }
 

@@ -12,6 +12,8 @@
 void sched_move(struct sched_workload *w, enum sched_state to);
 /* Known from now on, in no list. See sched_submit. */
 [[nodiscard]] int sched_enter(struct sched *s, struct sched_workload *w);
+/* In one queue. */
+bool sched_goes_before(const struct sched_spec *a, const struct sched_spec *b);
 /* It waits no more. */
 void sched_dequeue(struct sched *s, struct sched_workload *w);
 /* PENDING from RUNNING, EVICTING or HELD: in its queue or asleep. */
