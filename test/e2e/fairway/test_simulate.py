@@ -191,5 +191,5 @@ def test_completion():
         return subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True).stdout.split()
 
     assert complete("fairway", "simu") == ["simulate"]
-    assert complete("fairway", "simulate", "") == ["run", "openb"]
+    assert complete("fairway", "simulate", "") == ["run", "snapshot", "openb"]
     assert complete("fairway", "simulate", "openb", "--policy", "f") == ["first_fit", "fgd", "fairway"]
