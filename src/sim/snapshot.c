@@ -398,7 +398,9 @@ static int make_job(struct maker *m, const struct job *j, struct scenario_job *o
         .min_members = MIN(j->spec.min_members, members),
         .resources = j->spec.resources,
         .arrivals.at = {at, 1},
-        .duration = {.mean = rest_of(m, j), .sigma = WHOLE},
+        .duration = {.mean = rest_of(m, j),
+                     .sigma = WHOLE,
+                     .estimate_error = j->spec.expected_duration ? 0 : SCENARIO_LEFT_OUT},
         .checkpoint = CHECKPOINT,
         .grace = j->spec.checkpoint.grace,
     };

@@ -153,31 +153,31 @@ static void test_memory_is_what_placement_reckons_with(void **state)
     arena_fini(&f.memory);
 }
 
+#define LATER "2026-01-01T02:00:00.000Z"
+#define DONE  JOB("done", "\"members\":1", "\"phase\":\"Succeeded\"")
+#define OFF   JOB("off", "\"suspend\":true", "\"phase\":\"Evicting\"")
+#define WAITS                                                            \
+    JOB_AT("waits", "2026-01-01T01:00:00.000Z",                          \
+           "\"members\":4,\"minMembers\":2,\"expectedDuration\":\"3h\"," \
+           "\"preemptible\":false",                                      \
+           "\"phase\":\"Pending\",\"ran\":\"1h\"")
+#define WAITS_TOO JOB_AT("waits-too", LATER, "\"members\":2", "\"phase\":\"Pending\"")
+#define SECOND                                    \
+    JOB("second", "\"expectedDuration\":\"30m\"", \
+        "\"phase\":\"Running\",\"startedAt\":\"" LATER "\"")
+#define SAME                                                          \
+    JOB("same",                                                       \
+        "\"members\":4,\"minMembers\":2,\"expectedDuration\":\"5h\"," \
+        "\"checkpoint\":{\"grace\":\"7s\"}",                          \
+        "\"phase\":\"Running\",\"ran\":\"30m\","                      \
+        "\"startedAt\":\"2026-01-01T01:00:00.000Z\","                 \
+        "\"members\":[{\"rank\":0},{\"rank\":1},{\"rank\":2}]")
+
 static void test_jobs_are_in_the_order_of_their_start(void **state)
 {
     struct fixture f;
-    const struct told t = {
-        .models = ITEMS(MODEL("same", "\"replicas\":1", "Ready")),
-        .jobs = ITEMS(JOB("done", "\"members\":1", "\"phase\":\"Succeeded\"") "," JOB("off", "\"suspend\":true", "\"phase\":\"Evicting\"") "," JOB_AT(
-            "waits-late", "2026-01-01T02:00:00.000Z",
-            "\"members\":2", "\"phase\":\"Pending\"") "," JOB_AT("waits",
-                                                                 "2026-01-01T01:00:00.000Z",
-                                                                 "\"members\":4,\"minMembers\":2,"
-                                                                 "\"expectedDuration\":\"3h\","
-                                                                 "\"preemptible\":false",
-                                                                 "\"phase\":\"Pending\",\"ran\":"
-                                                                 "\"1h\"") "," JOB("second",
-                                                                                   "\"expectedDurat"
-                                                                                   "ion\":\"30m\"",
-                                                                                   "\"phase\":"
-                                                                                   "\"Running\","
-                                                                                   "\"startedAt\":"
-                                                                                   "\"2026-01-"
-                                                                                   "01T02:00:00."
-                                                                                   "000Z\"") "," JOB("same",
-                                                                                                     "\"members\":4,\"minMembers\":2,\"expectedDuration\":\"5h\",\"checkpoint\":{\"grace\":\"7s\"}",
-                                                                                                     "\"phase\":\"Running\",\"ran\":\"30m\",\"startedAt\":\"2026-01-01T01:00:00.000Z\","
-                                                                                                     "\"members\":[{\"rank\":0},{\"rank\":1},{\"rank\":2}]"))};
+    const struct told t = {.models = ITEMS(MODEL("same", "\"replicas\":1", "Ready")),
+                           .jobs = ITEMS(DONE "," OFF "," WAITS_TOO "," WAITS "," SECOND "," SAME)};
     assert_int_equal(take(&f, &t), 0);
     static const struct {
         const char *name, *at;
@@ -187,7 +187,7 @@ static void test_jobs_are_in_the_order_of_their_start(void **state)
         {"job-same", "0s", 3, SEC(5 * 3600 - 1800 - 7200)},
         {"second", "0s", 1, SEC(1)}, /* over already */
         {"waits", "1s", 4, SEC(2 * 3600)},
-        {"waits-late", "1s", 2, SEC(60)},
+        {"waits-too", "1s", 2, SEC(60)},
     };
     assert_int_equal(f.scenario->jobs.count, ARRAY_LEN(expected));
     const struct scenario_job *j = scenario_jobs(f.scenario);
@@ -197,6 +197,8 @@ static void test_jobs_are_in_the_order_of_their_start(void **state)
         assert_int_equal(j[i].members, expected[i].members);
         assert_int_equal(j[i].duration.mean, expected[i].mean);
     }
+    assert_int_equal(j[2].duration.estimate_error, 0); /* the scheduler knows it */
+    assert_int_equal(j[3].duration.estimate_error, SCENARIO_LEFT_OUT);
     assert_true(j[0].min_members == 2 && j[0].grace == SEC(7) && j[0].preemptible);
     assert_true(!j[2].preemptible && j[2].min_members == 2);
     arena_fini(&f.memory);
