@@ -36,7 +36,7 @@ static void bash(void)
            "-- \"$word\")) ;;\n"
            "  simulate)\n"
            "    case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
-           "    simulate) COMPREPLY=($(compgen -W \"run openb\" -- \"$word\")) ;;\n"
+           "    simulate) COMPREPLY=($(compgen -W \"run snapshot openb\" -- \"$word\")) ;;\n"
            "    --policy | -p) COMPREPLY=($(compgen -W '");
     print_policies(" ");
     printf("' -- \"$word\")) ;;\n"

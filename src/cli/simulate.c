@@ -165,11 +165,13 @@ static int run(int argc, char **argv)
     int count;
     if (argc > 1 && strcmp(argv[1], "run") == 0)
         return simulate_run(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
+        return simulate_snapshot(argc - 1, argv + 1);
     int done = cli_parse(v, argc, argv, options, ARRAY_LEN(options), experiment, 1, &count);
     if (done)
         return MAX(done, 0);
     if (count == 0 || strcmp(experiment[0], "openb") != 0)
-        return cli_usage(v, "say what to simulate: run FILE, or openb");
+        return cli_usage(v, "say what to simulate: run FILE, run --live, snapshot, or openb");
     if (!q.nodes || !q.tasks)
         return cli_usage(v, "give --nodes FILE and --pods FILE");
     if (!(q.options.policy = place_policy_find(str_from(policy))))
@@ -186,7 +188,8 @@ static int run(int argc, char **argv)
 
 const struct verb verb_simulate = {
     .name = "simulate",
-    .arguments = "run FILE [options] | openb --nodes FILE --pods FILE [options]",
+    .arguments = "run FILE|--live [options] | snapshot [options] | openb --nodes FILE --pods FILE "
+                 "[options]",
     .summary = "Try the GPU scheduler on a simulated cluster",
     .help =
         "run: a cluster, its quotas and who comes when, from a YAML file, in virtual time. It "
@@ -202,6 +205,15 @@ const struct verb verb_simulate = {
         "      --html FILE       the report as one page with plots\n"
         "      --trace FILE      every decision, as lines of JSON\n"
         "  -o, --output FORMAT   table (default) or json\n\n"
+        "run --live: what runs in Fairway now is the file: who has room at once, who waits, who is "
+        "evicted.\n\n"
+        "      --add FILE        with these Models and Jobs beside it, a manifest as apply takes "
+        "it\n"
+        "      --duration TIME   of jobs that do not say how long they run (1h)\n"
+        "      --state FOLDER    of the Fairway to ask\n\n"
+        "snapshot: what runs in Fairway now, as a file for run. It takes --add, --duration and "
+        "--state,\n"
+        "and -o yaml (default) or json.\n\n"
         "openb: tasks of a recorded cluster arrive one by one and never leave; it tells how much "
         "of\n"
         "the GPUs is given out when so much of them has been asked for. Files are CSV, plain or "

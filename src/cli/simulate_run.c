@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A scenario in virtual time: `fairway simulate run`. */
+/* A scenario in virtual time: `fairway simulate run`, of a file or of what runs now (--live). */
 #include <errno.h>
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ enum { CHANGES_MAX = 64, RUNS_MAX = 8 };
 
 /* One of the runs of a command: its own file, or its own policy. */
 struct one {
-    const char *file;
+    const char *file; /* NULL: what runs now */
     const struct place_policy *policy;
     const char *name; /* in the report */
     struct arena memory;
@@ -28,6 +28,8 @@ struct request {
     uint64_t seed;
     enum cli_output output;
     const char *html, *trace;
+    bool live;
+    struct live_options live_options;
 };
 
 /* ---- files ---- */
@@ -37,9 +39,9 @@ static int cannot(struct err *err, const char *path, const char *what)
     return err_set(err, err_from_errno(errno), "%s: cannot be %s: %s", path, what, strerror(errno));
 }
 
-static int read_file(const char *path, struct buf *out, struct err *err)
+int simulate_read_file(const char *path, struct buf *out, struct err *err)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     size_t got;
     if (!file)
         return cannot(err, path, "read");
@@ -49,7 +51,8 @@ static int read_file(const char *path, struct buf *out, struct err *err)
         buf_commit(out, got);
     } while (got > 0);
     int error = ferror(file) ? cannot(err, path, "read") : 0;
-    fclose(file);
+    if (file != stdin)
+        fclose(file);
     if (out->error)
         return err_set(err, ERR_TOO_BIG, "%s: more than %zu bytes", path, out->max);
     return error;
@@ -72,17 +75,23 @@ static void trace_line(void *ctx, struct str line)
 
 /* ---- runs ---- */
 
+static const char *file_name(const struct one *run)
+{
+    return run->file ? run->file : "live";
+}
+
 static int read_scenario(const struct request *q, struct one *run, struct scenario **ret_scenario,
                          struct err *err)
 {
     struct buf text;
     buf_init(&text, SCENARIO_FILE_MAX);
-    int error = read_file(run->file, &text, err);
+    int error = run->file ? simulate_read_file(run->file, &text, err)
+                          : simulate_live(&q->live_options, &text, err);
     if (!error) {
         error = scenario_read(&run->memory, buf_str(&text), q->changes, q->change_count,
                               ret_scenario, err);
         if (error)
-            err_wrap(err, error, "%s", run->file);
+            err_wrap(err, error, "%s", file_name(run));
     }
     buf_fini(&text);
     return error;
@@ -99,7 +108,7 @@ static int simulate_one(const struct request *q, struct one *run, FILE *trace, s
     const struct sim_options options = {
         .policy = run->policy, .seed = q->seed, .trace = trace ? trace_line : NULL, .ctx = trace};
     error = sim_run(&run->memory, scenario, &options, run->result, err);
-    return error ? err_wrap(err, error, "%s", run->file) : 0;
+    return error ? err_wrap(err, error, "%s", file_name(run)) : 0;
 }
 
 static int simulate_all(struct request *q, struct err *err)
@@ -165,15 +174,45 @@ static void print_waits(const struct one *run, bool named)
     cli_table_print(t);
 }
 
+/* Of who waits to the end one cannot tell for how long. */
+static const char *wait_text(const struct sim_class *c, char text[NSEC_TEXT_MAX])
+{
+    nsec wait = (nsec)hist_quantile(&c->wait, 1);
+    if (c->waiting)
+        return "to the end";
+    return c->wait.count && wait > 0 ? sim_wait_text(wait, text) : "-";
+}
+
+static void print_placed(const struct one *run, bool named)
+{
+    static const char *const headings[] = {"WHO", "WANTED", "PLACED AT ONCE", "LONGEST WAIT",
+                                           "EVICTED"};
+    const struct sim_result *r = run->result;
+    if (named)
+        printf("%s\n", run->name);
+    struct cli_table *t = cli_table_new(headings, ARRAY_LEN(headings));
+    for (size_t i = 0; i < r->class_count; i++) {
+        const struct sim_class *c = &r->classes[i];
+        char text[NSEC_TEXT_MAX];
+        cli_table_cell(t, "%s %.*s", c->service ? "service" : "job", STR_ARG(c->name));
+        cli_table_cell(t, "%llu", (unsigned long long)c->arrived);
+        cli_table_cell(t, "%llu", (unsigned long long)c->placed_at_once);
+        cli_table_cell(t, "%s", wait_text(c, text));
+        cli_table_cell(t, "%llu", (unsigned long long)c->evicted);
+    }
+    cli_table_print(t);
+}
+
 static void print_text(const struct request *q)
 {
     const struct sim_result *r = q->runs[0].result;
     char text[NSEC_TEXT_MAX];
     printf("%s simulated, %llu nodes with %llu GPUs; seed %llu\n\n", nsec_format(r->duration, text),
            (unsigned long long)r->nodes, (unsigned long long)r->gpus, (unsigned long long)r->seed);
-    print_figures(q);
+    if (!q->live)
+        print_figures(q);
     for (size_t i = 0; i < q->run_count; i++)
-        print_waits(&q->runs[i], q->run_count > 1);
+        (q->live ? print_placed : print_waits)(&q->runs[i], q->run_count > 1);
 }
 
 static int report(const struct request *q, struct err *err)
@@ -188,7 +227,7 @@ static int report(const struct request *q, struct err *err)
     }
     buf_init(&text, REPORT_MAX);
     if (q->html) {
-        sim_report_html(results, names, q->run_count, q->runs[0].file, &text);
+        sim_report_html(results, names, q->run_count, file_name(&q->runs[0]), &text);
         error = write_file(q->html, buf_str(&text), err);
         buf_clear(&text);
     }
@@ -261,27 +300,34 @@ static int plan_runs(struct request *q, const char *file, const char *policies, 
     if (!q->run_count)
         return simulate_policy_usage(policies);
     if (q->run_count == 1 && other)
-        q->runs[0].name = file;
+        q->runs[0].name = file_name(&q->runs[0]);
     return other ? add_run(q, other, q->runs[0].policy, other) : 0;
 }
 
 int simulate_run(int argc, char **argv)
 {
     const struct verb *v = &verb_simulate;
-    const char *file[1], *policy = "fairway", *seed = "1", *other = NULL, *output = NULL;
+    const char *file[1] = {NULL}, *policy = "fairway", *seed = "1", *other = NULL, *output = NULL;
     struct request q = {0};
+    struct live_options *live = &q.live_options;
     const struct cli_option options[] = {
-        {"--policy", 'p', &policy, NULL}, {"--seed", 0, &seed, NULL},
-        {"--compare", 0, &other, NULL},   {"--output", 'o', &output, NULL},
-        {"--html", 0, &q.html, NULL},     {"--trace", 0, &q.trace, NULL},
+        {"--policy", 'p', &policy, NULL},   {"--seed", 0, &seed, NULL},
+        {"--compare", 0, &other, NULL},     {"--output", 'o', &output, NULL},
+        {"--html", 0, &q.html, NULL},       {"--trace", 0, &q.trace, NULL},
+        {"--live", 0, NULL, &q.live},       {"--add", 0, &live->add, NULL},
+        {"--state", 0, &live->state, NULL}, {"--duration", 0, &live->duration, NULL},
     };
     int count, done = take_changes(&q, &argc, argv);
     if (!done)
         done = cli_parse(v, argc, argv, options, ARRAY_LEN(options), file, 1, &count);
     if (done)
         return MAX(done, 0);
-    if (count == 0)
-        return cli_usage(v, "say which file: fairway simulate run FILE");
+    if (count == 0 && !q.live)
+        return cli_usage(v, "say which file: fairway simulate run FILE, or --live");
+    if (count && q.live)
+        return cli_usage(v, "take %s or --live", file[0]);
+    if (!q.live && (live->add || live->state || live->duration))
+        return cli_usage(v, "--add, --duration and --state go with --live");
     if (str_to_u64(str_from(seed), &q.seed))
         return cli_usage(v, "--seed takes a number, not %s", seed);
     if (cli_output_parse(output, &q.output) || q.output == CLI_YAML)

@@ -105,6 +105,7 @@ static void put_replica(struct json_writer *w, const struct managed_replica *r)
     json_member_u64(w, STR("pid"), r->process ? (uint64_t)process_pid(r->process) : 0);
     json_member_u64(w, STR("port"), r->port);
     json_member_u64(w, STR("memory"), r->process ? process_memory(r->process) : 0);
+    json_member_u64(w, STR("memoryWanted"), r->remote ? 0 : wish_memory(&r->model->wish));
     json_member_u64(w, STR("restarts"), r->core.restarts);
     json_member_u64(w, STR("slots"), r->slots);
     if (r->remote) {

@@ -47,6 +47,7 @@ static void put_class(struct json_writer *w, const struct sim_class *c)
         json_member_str(w, STR("queue"), c->queue);
     json_member_u64(w, STR("arrived"), c->arrived);
     json_member_u64(w, STR("started"), c->started);
+    json_member_u64(w, STR("placedAtOnce"), c->placed_at_once);
     json_member_u64(w, c->service ? STR("withdrawn") : STR("completed"),
                     c->service ? c->withdrawn : c->completed);
     json_member_u64(w, STR("running"), c->running);

@@ -38,8 +38,9 @@ struct sim_class {
     struct str name, queue; /* queue empty: there are none */
     bool service;
     uint64_t arrived, started, completed, withdrawn, evicted; /* started: for the first time */
-    uint64_t running, waiting;                                /* at the end */
-    struct hist wait;                                         /* nsec */
+    uint64_t placed_at_once;   /* at the instant when they were wanted */
+    uint64_t running, waiting; /* at the end */
+    struct hist wait;          /* nsec */
     sim_gpu_time useful, lost, starting;
 };
 

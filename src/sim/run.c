@@ -234,6 +234,7 @@ static void start(struct world *w, struct task *t)
     *given(w, t) += t->milli;
     (*waiting(w, t))--;
     tally->started += !t->placed;
+    tally->placed_at_once += !t->placed && waited(w, t) == 0;
     if (!t->placed || t->class->service)
         hist_add(&tally->wait, waited(w, t));
     t->placed = true;

@@ -677,6 +677,13 @@ static const struct schema_field service_fields[] = {
         .max = PRIORITY_MAX,
     },
     {
+        .name = "preemptible",
+        .type = SCHEMA_BOOL,
+        .offset = offsetof(struct scenario_service, preemptible),
+        .description = "Replicas may be evicted for other services, never for jobs.",
+        .fallback = "false",
+    },
+    {
         .name = "resources",
         .type = SCHEMA_OBJECT,
         .offset = offsetof(struct scenario_service, resources),
@@ -738,8 +745,7 @@ static const struct schema_field service_fields[] = {
 
 static const struct schema service_schema = {
     .name = "service",
-    .description = "An inference service: replicas that run as long as they are wanted, and are "
-                   "never preempted.",
+    .description = "An inference service: replicas that run as long as they are wanted.",
     .size = sizeof(struct scenario_service),
     .fields = service_fields,
     .field_count = ARRAY_LEN(service_fields),
@@ -847,6 +853,14 @@ static const struct schema_field scenario_fields[] = {
         .max = SCENARIO_DURATION_MAX,
     },
     {
+        .name = "mayNotFit",
+        .type = SCHEMA_BOOL,
+        .offset = offsetof(struct scenario, may_not_fit),
+        .description = "Who would fit on no node, not even on an empty one, waits. Left out: that "
+                       "is an error.",
+        .fallback = "false",
+    },
+    {
         .name = "nodes",
         .type = SCHEMA_OBJECTS,
         .offset = offsetof(struct scenario, nodes),
@@ -901,6 +915,11 @@ static const struct schema scenario_schema = {
 void scenario_decode(const struct json *root, struct scenario *s, struct schema_report *r)
 {
     schema_decode(&scenario_schema, root, s, r);
+}
+
+void scenario_encode(const struct scenario *s, struct json_writer *w)
+{
+    schema_encode(&scenario_schema, s, w);
 }
 
 void scenario_reference(struct buf *out)

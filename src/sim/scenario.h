@@ -92,6 +92,7 @@ enum scenario_between { SCENARIO_STEPS, SCENARIO_LINES };
 struct scenario_service {
     struct str name, queue;
     int64_t priority;
+    bool preemptible;
     struct resources resources;
     struct schema_map node_labels;
     struct schema_strings tolerations;
@@ -113,6 +114,7 @@ struct scenario_faults {
 
 struct scenario {
     nsec duration, day, half_life, retry;
+    bool may_not_fit;
     struct schema_objects nodes, queues, jobs, services; /* of struct scenario_nodes ... */
     struct scenario_faults faults;
 };
@@ -122,6 +124,9 @@ struct scenario {
 [[nodiscard]] int scenario_read(struct arena *a, struct str text, const char *const *changes,
                                 size_t change_count, struct scenario **ret_scenario,
                                 struct err *err);
+
+/* The file, in YAML, with all defaults: read back it is the same scenario. */
+void scenario_write(const struct scenario *s, struct buf *out);
 
 /* The value of a curve at a time of the day, in thousandths; 1000 if it has no points. */
 int64_t scenario_factor_at(const struct schema_objects *curve, nsec day, nsec at);

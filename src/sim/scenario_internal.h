@@ -6,6 +6,7 @@
 #include "sim/scenario.h"
 
 void scenario_decode(const struct json *root, struct scenario *s, struct schema_report *r);
+void scenario_encode(const struct scenario *s, struct json_writer *w);
 
 /* Its place in the list; -1: there is none, or the name is empty. */
 int scenario_queue_find(const struct scenario *s, struct str name);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a file to a scenario: changes of the command line, decoding, and its curves. */
+/* From a file to a scenario and back: changes of the command line, decoding, writing, and its curves. */
 #include "base/yaml.h"
 #include "sim/scenario_internal.h"
+
+#define TREE_MAX (16 * SCENARIO_FILE_MAX)
 
 /* ---- changes ---- */
 
@@ -129,6 +131,28 @@ int scenario_read(struct arena *a, struct str text, const char *const *changes, 
     if (!error)
         *ret_scenario = s;
     return error;
+}
+
+/* ---- writing ---- */
+
+void scenario_write(const struct scenario *s, struct buf *out)
+{
+    struct json_writer w;
+    struct arena a;
+    struct json *tree;
+    struct buf text;
+    struct err err;
+    arena_init(&a, TREE_MAX);
+    buf_init(&text, SCENARIO_FILE_MAX);
+    json_writer_init(&w, &text, 0);
+    scenario_encode(s, &w);
+    int error = text.error ? text.error : json_parse(&a, buf_str(&text), &tree, &err);
+    if (error)
+        out->error = error;
+    else
+        yaml_write(out, tree);
+    buf_fini(&text);
+    arena_fini(&a);
 }
 
 /* ---- names ---- */

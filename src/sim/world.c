@@ -239,10 +239,12 @@ static struct quota_amount against_quota(const struct world *w, const struct pla
 
 /* ---- classes ---- */
 
+/* One that no node has gets a number only if its class may wait for it. */
 static int model_number(void *ctx, struct str model)
 {
-    const struct world *w = ctx;
-    return number_find(&w->models, model);
+    struct world *w = ctx;
+    return w->scenario->may_not_fit ? number_of(&w->models, model, PLACE_MODELS_MAX)
+                                    : number_find(&w->models, model);
 }
 
 /* What classes of both kinds ask for of nodes. */
@@ -330,6 +332,7 @@ static void describe_class(struct world *w, struct class *c, size_t i)
     c->spec = (struct sched_spec){.queue = queue_number(w, v->queue),
                                   .priority = (int)v->priority,
                                   .inference = true,
+                                  .preemptible = v->preemptible,
                                   .members_min = 1,
                                   .members_max = 1,
                                   .start_cost = v->load};
@@ -399,7 +402,7 @@ static int start_machines(struct world *w)
     }
     set_target(w);
     int error = 0;
-    for (size_t i = 0; !error && i < w->class_count; i++)
+    for (size_t i = 0; !error && !w->scenario->may_not_fit && i < w->class_count; i++)
         error = check_fits(w, &w->classes[i]);
     return error;
 }

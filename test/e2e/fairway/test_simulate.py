@@ -62,7 +62,7 @@ def test_wrong_usage(tmp_path):
     bad = tmp_path / "nodes.csv"
     bad.write_text("sn,cpu_milli,memory_mib,gpu,model\nx,many,1,1,T4\n")
     for arguments, status, message in [
-        ([], 2, "say what to simulate: run FILE, or openb"),
+        ([], 2, "say what to simulate: run FILE, run --live, snapshot, or openb"),
         (["openb"], 2, "give --nodes FILE and --pods FILE"),
         (["openb", *FILES, "--policy", "best"], 2, "--policy takes one of first_fit, best_fit"),
         (["openb", *FILES, "--seed", "x"], 2, "--seed takes a number, not x"),
@@ -191,5 +191,5 @@ def test_completion():
         return subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True).stdout.split()
 
     assert complete("fairway", "simu") == ["simulate"]
-    assert complete("fairway", "simulate", "") == ["run", "openb"]
+    assert complete("fairway", "simulate", "") == ["run", "snapshot", "openb"]
     assert complete("fairway", "simulate", "openb", "--policy", "f") == ["first_fit", "fgd", "fairway"]

@@ -317,6 +317,48 @@ static void test_who_fits_nowhere_is_refused(void **state)
 }
 
 /* Hardly any candidate of these arrivals is kept; and checkpoints, and faults, without end. */
+static void test_who_fits_nowhere_may_wait(void **state)
+{
+    struct run run;
+    assert_int_equal(
+        simulate(&run,
+                 HEAD "mayNotFit: true\n"
+                      "jobs:\n"
+                      "  - {name: large, arrivals: {count: 1}, duration: {mean: 1m}, resources: "
+                      "{gpus: 9}}\n"
+                      "  - {name: other, arrivals: {count: 1}, duration: {mean: 1m}, resources: "
+                      "{gpus: 1, gpuModels: [A10-24G]}}\n"
+                      "  - {name: fits, arrivals: {count: 2}, duration: {mean: 1m}, resources: "
+                      "{gpus: 8}}\n"),
+        0);
+    assert_true(class(&run, "large")->waiting == 1 && class(&run, "other")->waiting == 1);
+    assert_int_equal(class(&run, "large")->placed_at_once, 0);
+    assert_int_equal(class(&run, "fits")->completed, 2);
+    assert_int_equal(class(&run, "fits")->placed_at_once, 1);
+    end(&run);
+}
+
+static void test_services_make_room_for_services_alone(void **state)
+{
+    struct run run;
+    assert_int_equal(
+        simulate(&run, HEAD
+                 "services:\n"
+                 "  - {name: low, preemptible: true, replicas: [{count: 1}], resources: {gpus: "
+                 "4}}\n"
+                 "  - {name: kept, replicas: [{count: 1}], resources: {gpus: 4}}\n"
+                 "  - {name: high, priority: 1, replicas: [{count: 0}, {at: 10m, count: 2}], "
+                 "resources: {gpus: 4}}\n"
+                 "jobs: [{name: job, priority: 9, arrivals: {at: [1m]}, duration: {mean: 1m}, "
+                 "resources: {gpus: 4}}]\n"),
+        0);
+    assert_true(class(&run, "low")->evicted == 1 && class(&run, "low")->waiting == 1);
+    assert_true(class(&run, "kept")->evicted == 0 && class(&run, "kept")->running == 1);
+    assert_true(class(&run, "high")->running == 1 && class(&run, "high")->waiting == 1);
+    assert_int_equal(class(&run, "job")->started, 0);
+    end(&run);
+}
+
 static void test_too_much_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -377,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_estimates_make_reservations),
         cmocka_unit_test(test_quota_comes_back),
         cmocka_unit_test(test_who_fits_nowhere_is_refused),
+        cmocka_unit_test(test_who_fits_nowhere_may_wait),
+        cmocka_unit_test(test_services_make_room_for_services_alone),
         cmocka_unit_test(test_too_much_is_refused),
         cmocka_unit_test(test_labels_and_taints),
     };
