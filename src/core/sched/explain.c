@@ -173,8 +173,6 @@ static bool is_kept_for_another(struct sched *s, const struct sched_workload *w,
     unsigned members;
     if (!s->reservation.of || sched_reserve_admits(s, w, now))
         return false;
-    if (sched_reserve_needs_quota(s, w, w->spec.members_min, now))
-        return true;
     sched_reserve_suspend(s);
     bool fits = sched_place(s, w, w->spec.members_min, now, &members) == 0;
     if (fits)
