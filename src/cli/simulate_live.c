@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What runs now, as a scenario: `fairway simulate snapshot`, and what `fairway simulate run --live` begins with. */
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -30,7 +29,7 @@ static int ask(const char *state_option, struct arena *a, const struct json *lis
     int error = cli_state_dir(state_option, state, err);
     for (int i = 0; i < LISTS && !error; i++) {
         struct client_reply reply;
-        struct json *body;
+        struct json *body = NULL;
         error = client_call(state, "GET", paths[i], STR_NONE, &reply, err);
         if (error)
             break;
