@@ -33,7 +33,9 @@ static int ask(const char *state_option, struct arena *a, const struct json *lis
         error = client_call(state, "GET", paths[i], STR_NONE, &reply, err);
         if (error)
             break;
-        error = json_parse(a, buf_str(&reply.text), &body, err);
+        struct str kept = arena_dup(a, buf_str(&reply.text)); /* trees borrow of their text */
+        error = kept.ptr ? json_parse(a, kept, &body, err)
+                         : err_set(err, ERR_NO_MEMORY, "%s answers too much", paths[i]);
         lists[i] = body;
         client_reply_fini(&reply);
     }

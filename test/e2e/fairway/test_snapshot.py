@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from fairway_process import BIN, Fairway
+from fairway_process import BIN, Fairway, model_manifest, wait_for
 from test_jobs import phase, shell, sim, status, tenant
 
 
@@ -102,7 +102,8 @@ def test_what_does_not_fit_waits(full, tmp_path):
 
 
 def test_memory_is_what_a_replica_has_room_for(fairway):
-    fairway.serve("chat", profile="decode=1000,answer=5", resources={"memory": "96Mi"})
+    fairway.apply(model_manifest("chat", profile="decode=1000,answer=5", resources={"memory": "96Mi"}))
+    wait_for(lambda: [r for r in fairway.replicas("chat") if r["state"] != "pending"], "chat has room")
     assert fairway.replicas("chat")[0]["memoryWanted"] == 96 << 20
     service, = json.loads(fairway.cli("simulate", "snapshot", "-o", "json").stdout)["services"]
     assert service["resources"] == {"memory": "96Mi"} and service["replicas"] == [{"count": 1}]
