@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What runs now, as a scenario: `fairway simulate snapshot`, and what `fairway simulate run --live` begins with. */
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -30,11 +29,13 @@ static int ask(const char *state_option, struct arena *a, const struct json *lis
     int error = cli_state_dir(state_option, state, err);
     for (int i = 0; i < LISTS && !error; i++) {
         struct client_reply reply;
-        struct json *body;
+        struct json *body = NULL;
         error = client_call(state, "GET", paths[i], STR_NONE, &reply, err);
         if (error)
             break;
-        error = json_parse(a, buf_str(&reply.text), &body, err);
+        struct str kept = arena_dup(a, buf_str(&reply.text)); /* trees borrow of their text */
+        error = kept.ptr ? json_parse(a, kept, &body, err)
+                         : err_set(err, ERR_NO_MEMORY, "%s answers too much", paths[i]);
         lists[i] = body;
         client_reply_fini(&reply);
     }

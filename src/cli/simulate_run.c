@@ -30,6 +30,7 @@ struct request {
     const char *html, *trace;
     bool live;
     struct live_options live_options;
+    struct buf live_text; /* the scenario of what runs now, the same for all runs */
 };
 
 /* ---- files ---- */
@@ -85,11 +86,10 @@ static int read_scenario(const struct request *q, struct one *run, struct scenar
 {
     struct buf text;
     buf_init(&text, SCENARIO_FILE_MAX);
-    int error = run->file ? simulate_read_file(run->file, &text, err)
-                          : simulate_live(&q->live_options, &text, err);
+    int error = run->file ? simulate_read_file(run->file, &text, err) : 0;
     if (!error) {
-        error = scenario_read(&run->memory, buf_str(&text), q->changes, q->change_count,
-                              ret_scenario, err);
+        error = scenario_read(&run->memory, buf_str(run->file ? &text : &q->live_text), q->changes,
+                              q->change_count, ret_scenario, err);
         if (error)
             err_wrap(err, error, "%s", file_name(run));
     }
@@ -244,8 +244,11 @@ static int report(const struct request *q, struct err *err)
 static int simulate(struct request *q)
 {
     struct err err;
-    int error = simulate_all(q, &err);
+    buf_init(&q->live_text, SCENARIO_FILE_MAX);
+    int error = q->live ? simulate_live(&q->live_options, &q->live_text, &err) : 0;
+    error = error ? error : simulate_all(q, &err);
     error = error ? error : report(q, &err);
+    buf_fini(&q->live_text);
     for (size_t i = 0; i < q->run_count; i++) {
         if (q->runs[i].result)
             arena_fini(&q->runs[i].memory);

@@ -48,7 +48,7 @@ static int read_list(struct maker *m, const struct json *answer, struct resource
 {
     const struct json *items = json_get(answer, STR("items"));
     size_t count = items ? items->count : 0, i = 0;
-    struct resource **list = arena_array(m->arena, count + m->in->added_count, sizeof(*list));
+    struct resource **list = arena_array(m->arena, count + m->in->added_count, sizeof(void *));
     int error = list || !(count + m->in->added_count) ? 0 : no_memory(m);
     for (const struct json *item = items ? items->first : NULL; item && !error; item = item->next)
         error = resource_decode(m->arena, item, &list[i++], m->err);
@@ -65,30 +65,33 @@ static bool is_added(const struct maker *m, const struct resource *r)
     return false;
 }
 
-/* In the place of the one with its name, or behind the others. */
-static void put(struct resource **list, size_t *count, struct resource *added)
+/* In the place of the one with its name, or behind the others. Returns whether it is a new one. */
+static bool put(struct resource **list, size_t *count, struct resource *added)
 {
     size_t at = 0;
     while (at < *count && !str_eq(list[at]->metadata.name, added->metadata.name))
         at++;
-    *count = MAX(*count, at + 1);
+    bool is_new = at == *count;
+    *count += is_new;
     list[at] = added;
+    return is_new;
 }
 
-static int add(struct maker *m)
+/* As an apply of it would go. */
+static int add(struct maker *m, struct resource *r)
 {
-    for (size_t i = 0; i < m->in->added_count; i++) {
-        struct resource *r = m->in->added[i];
-        if (r->type == &model_kind)
-            put(m->models, &m->model_count, r);
-        else if (r->type == &job_kind)
-            put(m->jobs, &m->job_count, r);
-        else
-            return err_set(m->err, ERR_UNSUPPORTED,
-                           "%s/%.*s: a Model or a Job can be added; what others change is in the "
-                           "scenario: fairway simulate snapshot",
-                           r->type->plural, STR_ARG(r->metadata.name));
-    }
+    if (r->type != &model_kind && r->type != &job_kind)
+        return err_set(m->err, ERR_UNSUPPORTED,
+                       "%s/%.*s: a Model or a Job can be added; what others change is in the "
+                       "scenario: fairway simulate snapshot",
+                       r->type->plural, STR_ARG(r->metadata.name));
+    if (r->type == &model_kind)
+        (void)put(m->models, &m->model_count, r);
+    else if (!put(m->jobs, &m->job_count, r))
+        return err_set(
+            m->err, ERR_CONFLICT,
+            "jobs/%.*s: is there already, and a job does not change; give it another name",
+            STR_ARG(r->metadata.name));
     return 0;
 }
 
@@ -97,7 +100,9 @@ static int read_all(struct maker *m)
     int error = read_list(m, m->in->tenants, &m->tenants, &m->tenant_count);
     error = error ? error : read_list(m, m->in->models, &m->models, &m->model_count);
     error = error ? error : read_list(m, m->in->jobs, &m->jobs, &m->job_count);
-    return error ? error : add(m);
+    for (size_t i = 0; i < m->in->added_count && !error; i++)
+        error = add(m, m->in->added[i]);
+    return error;
 }
 
 /* ---- the node ---- */

@@ -28,13 +28,14 @@
 struct snapshot {
     const struct json *nodes, *tenants, *models, *jobs, *replicas;
     struct resource *const
-        *added; /* Models and Jobs beside the rest, or instead of those of their name */
+        *added; /* Models and Jobs; a Model also instead of the one of its name */
     size_t added_count;
     nsec now;      /* of the wall clock */
     nsec duration; /* of a job that does not say how long it runs */
 };
 
-/* ERR_UNSUPPORTED: what is added is neither a Model nor a Job. ERR_FULL: more than a scenario has. */
+/* ERR_UNSUPPORTED: what is added is neither a Model nor a Job. ERR_CONFLICT: it is a Job that is there.
+ * ERR_FULL: more than a scenario has. */
 [[nodiscard]] int snapshot_scenario(struct arena *a, const struct snapshot *s,
                                     struct scenario *ret_scenario, struct err *err);
 

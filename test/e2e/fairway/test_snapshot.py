@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from fairway_process import BIN, Fairway
+from fairway_process import BIN, Fairway, model_manifest, wait_for
 from test_jobs import phase, shell, sim, status, tenant
 
 
@@ -68,6 +68,8 @@ def test_a_model_that_takes_the_room_of_a_job(full, tmp_path):
     """It is in its tenant's own quota, so the gang has to go; and so it does."""
     more = sim("more", 2, tenant="serving")
     told = rows(full.cli("simulate", "run", "--live", "--add", manifest(tmp_path, more)))
+    both = full.cli("simulate", "run", "--live", "--add", "-", "--policy", "fairway,best_fit", stdin=json.dumps(more)).stdout
+    assert both.count("service more    2        0                10s") == 2
     assert told["service more"] == ["2", "0", "10s", "0"]
     assert told["job train"][-1] == "1"
     assert all(told[f"service {name}"][2:] == ["-", "0"] for name in ("chat", "code", "embed"))
@@ -97,6 +99,14 @@ def test_what_does_not_fit_waits(full, tmp_path):
     assert len(full.replicas("chat")) == 2
     waits = {n for n, c in live(full).items() if c["placedAtOnce"] < c["arrived"]}
     assert waits == {"large", "huge", "tune", "other"}
+
+
+def test_memory_is_what_a_replica_has_room_for(fairway):
+    fairway.apply(model_manifest("chat", profile="decode=1000,answer=5", resources={"memory": "96Mi"}))
+    wait_for(lambda: [r for r in fairway.replicas("chat") if r["state"] != "pending"], "chat has room")
+    assert fairway.replicas("chat")[0]["memoryWanted"] == 96 << 20
+    service, = json.loads(fairway.cli("simulate", "snapshot", "-o", "json").stdout)["services"]
+    assert service["resources"] == {"memory": "96Mi"} and service["replicas"] == [{"count": 1}]
 
 
 def test_wrong_usage(fairway, tmp_path):

@@ -67,9 +67,13 @@ static void put_services(struct buf *b, uint64_t *r, const struct shape *s)
                test_below(r, 2) ? "lines" : "steps");
     if (s->queues)
         buf_put(b, STR("    queue: q0\n"));
+    buf_printf(b, "    preemptible: %s\n", test_below(r, 2) ? "true" : "false");
     buf_printf(b, "    resources: {gpus: %d}\n    replicas:\n", 1 + (int)test_below(r, 4));
     for (int i = 0; i < 4; i++)
         buf_printf(b, "      - {at: %dm, count: %d}\n", 5 * i, (int)test_below(r, 7));
+    buf_printf(b, "  - {name: urgent, priority: 9, replicas: [{count: 0}, {at: 7m, count: %d}], ",
+               (int)test_below(r, 3));
+    buf_printf(b, "resources: {gpus: 2}%s}\n", s->queues ? ", queue: q0" : "");
 }
 
 static const char *make(struct buf *b, uint64_t seed)
@@ -141,6 +145,7 @@ static void check_result(const struct sim_result *r, uint64_t seed)
     for (size_t i = 0; i < r->class_count; i++) {
         const struct sim_class *c = &r->classes[i];
         PROPERTY(c->arrived == c->completed + c->withdrawn + c->running + c->waiting, seed, i);
+        PROPERTY(c->placed_at_once <= c->started, seed, i);
         PROPERTY(c->started <= c->arrived && c->useful >= 0 && c->lost >= 0, seed, i);
         PROPERTY(c->service || c->wait.count == c->arrived, seed, i); /* each waited once */
         PROPERTY(!c->service || c->lost == 0, seed, i);

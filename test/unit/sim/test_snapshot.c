@@ -239,6 +239,18 @@ static void test_other_kinds_are_refused(void **state)
     arena_fini(&f.memory);
 }
 
+static void test_a_job_that_is_there_is_refused(void **state)
+{
+    struct fixture f;
+    const struct told t = {.jobs = ITEMS(JOB("train", "\"members\":1", "\"phase\":\"Running\"")),
+                           .added =
+                               "apiVersion: fairway.dev/v1\nkind: Job\nmetadata: {name: train}\n"
+                               "spec: {command: [x]}\n"};
+    assert_int_equal(take(&f, &t), ERR_CONFLICT);
+    assert_non_null(strstr(f.err.message, "jobs/train: is there already"));
+    arena_fini(&f.memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_jobs_are_in_the_order_of_their_start),
         cmocka_unit_test(test_what_is_added_comes_last),
         cmocka_unit_test(test_other_kinds_are_refused),
+        cmocka_unit_test(test_a_job_that_is_there_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
