@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `fairway gpus`: one row per GPU of this node, with a bar of its memory, and who sits there. What is not known is "-". */
+/* `fairway gpus`: one row per GPU of this node, with a bar of its memory, and who sits there; what is not known is "-". Or who should move. */
 #include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>
@@ -110,10 +110,69 @@ static void print(const struct json *body)
         fprintf(stderr, "GPUs: %s\n", state);
 }
 
+/* ---- proposals ---- */
+
+/* "GPU 2", "GPUs 2, 3" */
+static void print_gpus(const struct json *gpus)
+{
+    const char *between = " ";
+    int count = 0;
+    json_each(gpu, gpus) count++;
+    printf("GPU%s", count == 1 ? "" : "s");
+    json_each(gpu, gpus)
+    {
+        int64_t index = 0;
+        if (json_i64(gpu, &index) == 0)
+            printf("%s%lld", between, (long long)index);
+        between = ", ";
+    }
+}
+
+static void print_move(const struct json *move)
+{
+    bool replica = json_get(move, STR("replica"));
+    printf("%s %s %.0f: ", cli_text(json_get(move, STR("name")), ""),
+           replica ? "replica" : "member",
+           cli_number(move, replica ? STR("replica") : STR("member")));
+    print_gpus(json_get(move, STR("from")));
+    printf(" -> ");
+    print_gpus(json_get(move, STR("to")));
+    printf(" (%s); ", cli_text(json_get(move, STR("how")), ""));
+}
+
+static void print_proposal(const struct json *proposal)
+{
+    const struct json *starts = json_get(proposal, STR("starts"));
+    double gain = cli_number(proposal, STR("gain"));
+    json_each(move, json_get(proposal, STR("moves"))) print_move(move);
+    if (starts) {
+        printf("frees ");
+        print_gpus(json_get(starts, STR("gpus")));
+        printf(" for %s; ", cli_text(json_get(starts, STR("name")), ""));
+    }
+    printf("gain %.3g GPU%s, cost %.0f GPU-seconds\n", gain, gain == 1 ? "" : "s",
+           cli_number(proposal, STR("cost")));
+}
+
+/* One a line, in the order in which they are possible. */
+static void print_proposals(const struct json *body)
+{
+    bool any = false;
+    json_each(proposal, json_get(body, STR("items")))
+    {
+        print_proposal(proposal);
+        any = true;
+    }
+    if (!any)
+        fprintf(stderr, "no move would gain more than it costs\n");
+}
+
 static int run(int argc, char **argv)
 {
     const char *state_option = NULL, *output_option = NULL;
+    bool proposals = false;
     const struct cli_option options[] = {{"--output", 'o', &output_option, NULL},
+                                         {"--proposals", 0, NULL, &proposals},
                                          {"--state", 0, &state_option, NULL}};
     enum cli_output output;
     int count;
@@ -122,14 +181,19 @@ static int run(int argc, char **argv)
         return MAX(done, 0);
     if (cli_output_parse(output_option, &output))
         return cli_usage(&verb_gpus, "-o takes table, json or yaml, not %s", output_option);
+    if (proposals)
+        return client_show(state_option, "/v1/defragmentation", output, print_proposals);
     return client_show(state_option, "/v1/gpus", output, print);
 }
 
 const struct verb verb_gpus = {
     .name = "gpus",
-    .arguments = "[-o table|json|yaml]",
+    .arguments = "[--proposals] [-o table|json|yaml]",
     .summary = "Show this machine's GPUs: memory, load, health, users",
     .help = "  -o, --output FORMAT   table (default), json or yaml\n"
+            "      --proposals       who should move so that more of the GPUs can be used, what "
+            "that gains, and\n"
+            "                        what it costs; nothing is moved\n"
             "      --state FOLDER    of the Fairway to ask\n",
     .run = run,
 };

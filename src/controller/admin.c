@@ -202,6 +202,7 @@ static const struct {
     {STR("POST"), STR("/v1/gateways/sync"), true, admin_post_sync},
     {STR("GET"), STR("/v1/load"), true, admin_get_load},
     {STR("GET"), STR("/v1/gpus"), true, admin_get_gpus},
+    {STR("GET"), STR("/v1/defragmentation"), true, admin_get_defragmentation},
     {STR("GET"), STR("/v1/requests/"), false, admin_get_request},
     {STR("GET"), STR("/v1/keys"), true, admin_get_keys},
     {STR("POST"), STR("/v1/keys"), true, admin_post_key},

@@ -28,7 +28,7 @@ admin_answer admin_get_nodes, admin_get_node, admin_put_node;
 admin_answer admin_get_keys, admin_post_key, admin_delete_key;
 admin_answer admin_get_usage, admin_post_usage;
 admin_answer admin_get_request, admin_get_load;
-admin_answer admin_get_gpus;
+admin_answer admin_get_gpus, admin_get_defragmentation;
 admin_answer admin_get_gateways, admin_post_sync;
 admin_answer admin_get_log;
 

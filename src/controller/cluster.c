@@ -431,3 +431,20 @@ void cluster_each_on_gpu(const struct cluster *c, const char *uuid,
             found(ctx, guest_of(w), l->owner & (SCHED_MEMBERS_MAX - 1), l);
     }
 }
+
+void cluster_proposals(struct cluster *c, nsec now, struct sched_proposals *ret)
+{
+    struct sched_defrag_options options = sched_defrag_options_default();
+    sched_defrag(&c->sched, &options, now, ret);
+}
+
+const struct cluster_guest *cluster_guest_find(const struct cluster *c, uint64_t id)
+{
+    const struct sched_workload *w = sched_find(&c->sched, id);
+    return w ? guest_of(w) : NULL;
+}
+
+const char *cluster_gpu_uuid(const struct cluster *c, unsigned gpu)
+{
+    return c->uuids[gpu];
+}

@@ -20,7 +20,7 @@
 #define FAIRWAY_CONTROLLER_CLUSTER_H
 
 #include "base/json.h"
-#include "core/sched/sched.h"
+#include "core/sched/defrag.h"
 #include "gpu/inventory.h"
 
 enum { CLUSTER_GUESTS_MAX = 2048, CLUSTER_LEASES_MAX = 2 * CLUSTER_GUESTS_MAX };
@@ -100,6 +100,13 @@ void cluster_each_on_gpu(const struct cluster *c, const char *uuid,
                          void (*found)(void *ctx, struct cluster_guest *g, unsigned member,
                                        const struct place_lease *lease),
                          void *ctx);
+
+/* Who should move so that more of the GPUs can be used: sched_defrag. Carried out by nobody. */
+void cluster_proposals(struct cluster *c, nsec now, struct sched_proposals *ret_proposals);
+/* Of an id in them. NULL: no such guest. */
+const struct cluster_guest *cluster_guest_find(const struct cluster *c, uint64_t id);
+/* Of a bit in a lease's `gpus`. */
+const char *cluster_gpu_uuid(const struct cluster *c, unsigned gpu);
 
 /* Why it is not running, for people; "" if it is. */
 enum { CLUSTER_WHY_MAX = 1024 };

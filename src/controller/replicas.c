@@ -234,8 +234,11 @@ void replica_probe_ended(struct managed_replica *r, bool ok)
 {
     struct controller *c = r->model->controller; /* `r` may be gone after a reconcile */
     enum replica_state before = r->core.state;
+    nsec since = r->core.since, now = clock_now();
     r->unanswered = r->unanswered && !(r->remote && ok);
-    replica_probed(&r->core, &r->rules, ok, clock_now());
+    replica_probed(&r->core, &r->rules, ok, now);
+    if (before == REPLICA_STARTING && r->core.state == REPLICA_READY)
+        r->room.work.spec.start_cost = now - since;
     loop_timer_start(c->loop, &r->probe_timer, probe_delay(r));
     if (r->core.state != before) {
         event_note(c, str_from(r->model->name),

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import requests
 
-from fairway_process import BIN, Fairway, metric, wait_for
+from fairway_process import BIN, Fairway, metric, model_manifest, wait_for
 
 GIB = 1 << 30
 
@@ -182,3 +182,35 @@ def test_who_sits_on_an_ill_gpu_moves(double):
         f.cli("scale", "sim", "--replicas", "2")
         lacks = wait_for(lambda: f.get("model", "sim")["status"]["conditions"][0]["message"], "the second one waits")
         assert lacks == "it lacks 1 idle GPU; model/sim would have to leave; of those that run 1 is of no lower priority"
+
+
+def share(name, replicas):
+    return model_manifest(name, replicas=replicas, profile="decode=1000,answer=5", resources={"gpuShare": 500})
+
+
+def test_who_should_move():
+    """Two GPUs are half full each, and a model waits for a whole one: the proposal says who should move, and the reason is true."""
+    with Fairway("--quiet", "--gpus", "2xH100-80G") as f:
+        assert "no move would gain" in f.cli("gpus", "--proposals").stderr
+        for name in ("a", "b"):
+            f.apply(share(name, 2))
+            f.ready(name, 2)
+        for name in ("a", "b"):
+            f.cli("scale", name, "--replicas", "1")
+        wait_for(lambda: [[u["share"] for u in g["users"]] for g in gpus(f)] == [[500], [500]], "both are half full")
+        f.apply(model_manifest("whole", profile="decode=1000,answer=5", resources={"gpus": 1}))
+        found = wait_for(lambda: json.loads(f.cli("gpus", "--proposals", "-o", "json").stdout)["items"], "there is a proposal")
+        (move,), starts = found[0]["moves"], found[0]["starts"]
+        index, = move["from"]
+        (user,) = gpus(f)[index]["users"]
+        assert user["name"] == move["name"] and move["to"] == [1 - index] and starts == {"name": "model/whole", "gpus": [index]}
+        assert move["replica"] in [r["id"] for r in f.replicas(move["name"].removeprefix("model/"))]
+        assert found[0]["gain"] == 1 and 0 < found[0]["cost"] < 60
+        line = f.cli("gpus", "--proposals").stdout
+        assert line == (f"{move['name']} replica {move['replica']}: GPU {index} -> GPU {1 - index} (start new, then drain); "
+                        f"frees GPU {index} for model/whole; gain 1 GPU, cost {found[0]['cost']:.0f} GPU-seconds\n")
+        assert f.get("model", "whole")["status"]["readyReplicas"] == 0 and gpus(f)[index]["users"] == [user]  # nothing has moved
+        stays = {"model/a": "b", "model/b": "a"}[move["name"]]
+        f.cli("scale", move["name"].removeprefix("model/"), "--replicas", "0")  # as if it had
+        f.ready("whole", 1)
+        f.ready(stays, 1)

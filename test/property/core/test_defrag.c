@@ -327,7 +327,9 @@ static void check_proposal(struct world *w, const struct sched_proposal *p)
     HOLDS(!v || !fits(w, &w->replay, v));
     for (unsigned i = 0; i < p->move_count;) {
         const struct sched_member_move *m = &w->found.moves[p->first_move + i];
-        cost += cost_of(w, sched_find(&w->sched, m->workload));
+        const struct sched_workload *mover = sched_find(&w->sched, m->workload);
+        HOLDS((v && v == w->sched.reservation.of) || !sched_reserve_meets(&w->sched, mover));
+        cost += cost_of(w, mover);
         i += carry_out(w, m);
         HOLDS(i <= p->move_count);
     }
