@@ -30,6 +30,12 @@ static const char *const distribution_names[] = {
     NULL,
 };
 
+static const char *const spread_names[] = {
+    [PLACE_NO_SPREAD] = "none",
+    [PLACE_SPREAD_NODES] = "nodes",
+    [PLACE_SPREAD_ZONES] = "zones",
+    NULL,
+};
 static const char *const between_names[] = {
     [SCENARIO_STEPS] = "steps",
     [SCENARIO_LINES] = "lines",
@@ -264,6 +270,13 @@ static const struct schema_field nodes_fields[] = {
         .type = SCHEMA_STRINGS,
         .offset = offsetof(struct scenario_nodes, taints),
         .description = "Only what tolerates all of these runs there.",
+    },
+    {
+        .name = "zone",
+        .type = SCHEMA_STRING,
+        .offset = offsetof(struct scenario_nodes, zone),
+        .description = "What fails together: services may be spread over zones.",
+        .max = 63,
     },
     {
         .name = "spot",
@@ -726,6 +739,16 @@ static const struct schema_field service_fields[] = {
         .description = "From point to point: in steps, or in straight lines.",
         .fallback = "steps",
         .values = between_names,
+    },
+    {
+        .name = "spread",
+        .type = SCHEMA_ENUM,
+        .offset = offsetof(struct scenario_service, spread),
+        .description = "Its replicas keep away from each other as far as there is room: over "
+                       "nodes, or over zones and "
+                       "then nodes.",
+        .fallback = "none",
+        .values = spread_names,
     },
     {
         .name = "ahead",

@@ -31,6 +31,7 @@ struct scenario_nodes {
     struct str gpus;
     struct schema_map labels;
     struct schema_strings taints;
+    struct str zone;
     bool spot;
     int64_t price; /* millionths, of an hour */
 };
@@ -99,6 +100,7 @@ struct scenario_service {
     bool spot;
     struct schema_objects replicas; /* of struct scenario_step */
     int between;                    /* enum scenario_between */
+    int spread;                     /* enum place_spread */
     nsec ahead, load;
 };
 

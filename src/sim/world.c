@@ -111,6 +111,10 @@ static int describe_group(struct world *w, const struct scenario_nodes *group,
             place_set_add(&spec->labels, (unsigned)number);
     }
     int error = name_taints(w, &group->taints, &spec->taints);
+    int zone = number_of(&w->zones, group->zone, PLACE_NAMES_MAX);
+    if (!error && zone == PLACE_NONE)
+        error = err_set(w->err, ERR_FULL, "more than %d zones", PLACE_NAMES_MAX);
+    spec->zone = (uint8_t)zone;
     return error ? error : set_gpus(w, group, spec);
 }
 
@@ -276,6 +280,10 @@ static int set_request(struct world *w, struct class *c, const struct place_set 
     }
     r->labels = *labels;
     r->spot = wish.spot;
+    if (c->service && c->service->spread != PLACE_NO_SPREAD) {
+        r->spread = (uint32_t)c->service->spread;
+        r->group = (uint32_t)(c - w->classes) + 1;
+    }
     error = name_taints(w, wish.tolerations, &r->tolerations);
     c->spec.amount = against_quota(w, r);
     return error;

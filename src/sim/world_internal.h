@@ -83,7 +83,7 @@ struct world {
     struct machine *machines;
     size_t machine_count;
     struct outage *outages;
-    struct numbers models, labels, taints;
+    struct numbers models, labels, taints, zones;
     int queues[QUOTA_NODES_MAX]; /* quota's number, by place in the scenario */
     bool limits_gpus, limits_cpu, limits_memory;
 

@@ -128,6 +128,55 @@ static void choose_gpus(const struct place_case *c, struct rng *r, struct place_
         choice->gpus = (uint16_t)(1u << gpu);
 }
 
+/* ---- spread ---- */
+
+enum { ZONES = UINT8_MAX + 1 };
+
+static void count_group(struct place *p, uint32_t group, uint32_t zones[ZONES])
+{
+    const struct place_lease *l = NULL;
+    memset(p->crowd, 0, (size_t)p->node_count * sizeof(*p->crowd));
+    memset(zones, 0, ZONES * sizeof(*zones));
+    while ((l = place_lease_next(p, l))) {
+        int slot = place_lease_slot(l);
+        if (l->group != group)
+            continue;
+        p->crowd[slot]++;
+        zones[p->nodes[slot].spec.zone]++;
+    }
+}
+
+/* Fewest in the zone, then on the node, then by the policy: lower is better. */
+static bool is_better(const uint64_t a[3], const uint64_t b[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (a[i] != b[i])
+            return a[i] < b[i];
+    return false;
+}
+
+static int choose_apart(struct place *p, const struct place_request *r, const struct rank *rank,
+                        const int *prices)
+{
+    uint32_t zones[ZONES];
+    uint64_t best[3] = {0};
+    int chosen = PLACE_NONE;
+    count_group(p, r->group, zones);
+    for (int slot = 0; slot < p->node_count; slot++) {
+        int score = rank_score(rank, slot);
+        if (score == RANK_OUT)
+            continue;
+        score -= prices[p->changes.groups[slot]];
+        uint32_t in_zone = r->spread == PLACE_SPREAD_ZONES ? zones[p->nodes[slot].spec.zone] : 0;
+        uint64_t key[3] = {in_zone, p->crowd[slot], (uint64_t)(INT64_C(1) << 32) - (uint64_t)score};
+        if (chosen != PLACE_NONE && !is_better(key, best))
+            continue;
+        memcpy(best, key, sizeof(best));
+        chosen = slot;
+    }
+    return chosen;
+}
+
 static int choose_node(const struct place *p, const struct rank *rank, const int *prices,
                        struct rng *r)
 {
@@ -142,14 +191,17 @@ int place_choose(struct place *p, uint64_t owner, const struct place_request *re
 {
     if (!place_request_is_valid(request))
         return ERR_INVALID;
-    struct place_shape *shape = shape_of(p, request);
+    struct place_request plain = *request; /* scores do not depend on who is where */
+    plain.spread = plain.group = 0;
+    struct place_shape *shape = shape_of(p, &plain);
     struct question q = {p, &shape->request};
     int prices[RANK_GROUPS_MAX] = {0};
     struct rng r = rng_from(hash_combine(p->options.seed, owner));
     rank_update(&shape->rank, &p->changes, (uint32_t)p->node_count, score_of, &q);
     if (p->options.policy->price)
         p->options.policy->price(p, request, prices);
-    int slot = choose_node(p, &shape->rank, prices, &r);
+    int slot = request->spread ? choose_apart(p, request, &shape->rank, prices)
+                               : choose_node(p, &shape->rank, prices, &r);
     if (slot == PLACE_NONE)
         return ERR_UNAVAILABLE;
     struct place_case c = case_of(&q, (uint32_t)slot);

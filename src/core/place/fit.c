@@ -22,7 +22,8 @@ bool place_request_is_valid(const struct place_request *r)
     int ways = (r->gpus > 0) + place_is_share(r) + (r->mig != MIG_NONE);
     return ways <= 1 && r->gpus <= PLACE_GPUS_MAX && r->share_milli < PLACE_MILLI && r->cpu >= 0 &&
            r->cpu <= PLACE_AMOUNT_MAX && r->memory >= 0 && r->memory <= PLACE_AMOUNT_MAX &&
-           r->together <= PLACE_SAME_NVLINK && r->spot <= 1;
+           r->together <= PLACE_SAME_NVLINK && r->spot <= 1 && r->spread <= PLACE_SPREAD_ZONES &&
+           (r->spread == PLACE_NO_SPREAD) == (r->group == 0);
 }
 
 /* ---- shares ---- */

@@ -76,6 +76,7 @@ struct place_lease place_lease_of(const struct place_node *n, uint64_t owner,
         .gpus = choice->gpus,
         .mig = r->mig,
         .mig_start = choice->mig_start,
+        .group = r->group,
     };
     struct place_share share;
     if (r->gpus) {

@@ -17,7 +17,7 @@ static uint32_t groups_of(const struct place_options *o)
 
 size_t place_memory(const struct place_options *o)
 {
-    size_t node = sizeof(struct place_node) + sizeof(struct place_view);
+    size_t node = sizeof(struct place_node) + sizeof(struct place_view) + sizeof(uint32_t);
     size_t shape = sizeof(struct place_shape) + rank_memory(o->nodes_max, groups_of(o));
     return o->nodes_max * node + o->leases_max * sizeof(struct place_holding) +
            o->shapes_max * shape + rank_log_memory(o->nodes_max) + place_target_size() +
@@ -40,6 +40,7 @@ void place_init(struct place *p, const struct place_options *options)
     arena_init(&p->memory, place_memory(o));
     p->nodes = new_array(p, o->nodes_max, sizeof(*p->nodes));
     p->views = new_array(p, o->nodes_max, sizeof(*p->views));
+    p->crowd = new_array(p, o->nodes_max, sizeof(*p->crowd));
     p->holdings = new_array(p, o->leases_max, sizeof(*p->holdings));
     p->shapes = new_array(p, o->shapes_max, sizeof(*p->shapes));
     rank_log_init(&p->changes, &p->memory, o->nodes_max, groups_of(o));

@@ -17,6 +17,8 @@
  * - A closed node (cordoned, or not well), a removed one and a faulty GPU take nothing new; what is
  *   there stays until it is released.
  * - A node must have all labels that the request names; the request must tolerate all its taints.
+ * - Spread: of the nodes that fit those count whose zone has the fewest leases of the request's group, of
+ *   them those which have the fewest themselves. It is a wish: where only one fits, it is that one.
  * - The policy gives every node that fits a score; the highest wins, and of equal ones the node with
  *   the lowest slot. Nodes get slots in the order in which they are put: the caller decides ties.
  *   Same state, seed, owner and request: same decision.
@@ -79,7 +81,8 @@ struct place_node_spec {
     uint64_t id;         /* not 0 */
     int64_t cpu, memory; /* thousandths, MiB */
     struct place_set labels, taints;
-    bool spot; /* may be taken away at any time */
+    uint8_t zone; /* numbered by the caller: what fails together */
+    bool spot;    /* may be taken away at any time */
     bool closed;
     int gpu_count;
     struct place_gpu_spec gpus[PLACE_GPUS_MAX];
@@ -88,6 +91,7 @@ struct place_node_spec {
 /* ---- what is asked for and given ---- */
 
 enum place_together { PLACE_ANYWHERE, PLACE_SAME_NUMA, PLACE_SAME_NVLINK };
+enum place_spread { PLACE_NO_SPREAD, PLACE_SPREAD_NODES, PLACE_SPREAD_ZONES };
 
 /* At most one of gpus, share and mig. Without padding: requests are compared as bytes. */
 struct place_request {
@@ -100,8 +104,10 @@ struct place_request {
     uint8_t mig;          /* number of a profile */
     uint32_t together;    /* enum place_together, of whole GPUs */
     uint32_t spot;        /* 1: a spot node will do */
+    uint32_t spread;      /* enum place_spread, */
+    uint32_t group;       /* from others of this group: the caller's number, not 0 */
 };
-_Static_assert(sizeof(struct place_request) == 104, "no padding");
+_Static_assert(sizeof(struct place_request) == 112, "no padding");
 
 /* What an owner has, on one node. */
 struct place_lease {
@@ -113,6 +119,7 @@ struct place_lease {
     uint16_t gpus;     /* a bit for each */
     uint8_t mig;       /* number of a profile, of an instance */
     uint8_t mig_start; /* its first slice */
+    uint32_t group;    /* of the request */
 };
 
 /* ---- the state ---- */
@@ -211,6 +218,7 @@ struct place {
     struct place_largest largest;
     struct place_supply supply[RANK_GROUPS_MAX];
     struct place_target *target; /* own (memory); what fgd and fairway expect to come */
+    uint32_t *crowd; /* own (memory), by slot: leases of a group, while a place is sought */
 };
 
 /* Memory that the options let it have. */

@@ -6,6 +6,7 @@
 static int add_ghost(struct sched *s, struct sched_ghosts *g, struct place_lease lease)
 {
     lease.owner = g->first + g->count;
+    lease.group = 0; /* nobody is there that others would keep away from */
     int error = place_restore(s->place, &lease);
     g->count += !error;
     return error;

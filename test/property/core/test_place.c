@@ -421,6 +421,15 @@ static int score(const struct world *w, int slot, const struct place_request *r,
 
 /* ---- checks ---- */
 
+/* Also of a node that was removed and whose leases are there. */
+static int slot_with(const struct world *w, uint64_t node)
+{
+    for (int slot = 0; slot < NODES; slot++)
+        if (w->nodes[slot].id == node)
+            return slot;
+    return 0;
+}
+
 /* The lease that the request comes to on this node with these GPUs. */
 static struct place_lease lease_on(const struct world *w, int slot, const struct place_request *r,
                                    uint16_t gpus, uint8_t start)
@@ -538,6 +547,21 @@ static uint16_t part_of(const struct world *w, const struct place_choice *choice
     return by_score || best < 0 ? 0 : (uint16_t)(1u << best);
 }
 
+/* Of the request's group, in the node's zone and on the node, as one number: the zone counts first. */
+static int crowd_by_spread(const struct world *w, int slot, const struct place_request *r)
+{
+    int crowd = 0;
+    for (int k = 0; k < w->lease_count && r->spread; k++) {
+        int other = slot_with(w, w->leases[k].node);
+        if (w->leases[k].group != r->group)
+            continue;
+        if (r->spread == PLACE_SPREAD_ZONES && w->nodes[other].zone == w->nodes[slot].zone)
+            crowd += 1 << 16;
+        crowd += other == slot;
+    }
+    return crowd;
+}
+
 static void check_choice(struct world *w, const struct place_request *r,
                          const struct place_choice *choice)
 {
@@ -547,11 +571,15 @@ static void check_choice(struct world *w, const struct place_request *r,
     TRUE_OF(!r->gpus || choice->gpus == whole_of(w, choice->node, r));
     TRUE_OF(choice->score == score(w, choice->node, r, &l));
     TRUE_OF(draws || !(wants_share(r) || r->mig) || choice->gpus == part_of(w, choice, r));
+    bool first_of_equals = !draws || r->spread;
     for (int slot = 0; slot < NODES; slot++) {
         if (!fits(w, slot, r))
             continue;
+        int crowd = crowd_by_spread(w, slot, r), own = crowd_by_spread(w, choice->node, r);
         int best = best_score(w, slot, r);
-        TRUE_OF(slot < choice->node && !draws ? best < choice->score : best <= choice->score);
+        TRUE_OF(crowd >= own);
+        TRUE_OF(crowd > own || (slot < choice->node && first_of_equals ? best < choice->score
+                                                                       : best <= choice->score));
     }
 }
 
@@ -589,6 +617,8 @@ static struct place_request some_request(struct world *w)
         place_set_add(&r.tolerations, 7);
     r.spot = chance(w, 60);
     r.together = chance(w, 20) ? (uint32_t)below(w, 3) : PLACE_ANYWHERE;
+    r.spread = chance(w, 30) ? 1 + (uint32_t)below(w, 2) : PLACE_NO_SPREAD;
+    r.group = r.spread ? 1 + (uint32_t)below(w, 3) : 0;
     return r;
 }
 
@@ -619,6 +649,7 @@ static struct place_node_spec some_node(struct world *w)
     if (chance(w, 20))
         place_set_add(&n.taints, 7);
     n.spot = chance(w, 20);
+    n.zone = (uint8_t)below(w, 3);
     return n;
 }
 
@@ -815,7 +846,7 @@ static bool same_node(const struct place_node *a, const struct place_node *b)
         if (!same_gpu(&a->gpus[i], &b->gpus[i]))
             return false;
     return s->id == t->id && s->cpu == t->cpu && s->memory == t->memory && s->spot == t->spot &&
-           s->closed == t->closed && s->gpu_count == t->gpu_count &&
+           s->zone == t->zone && s->closed == t->closed && s->gpu_count == t->gpu_count &&
            place_set_within(&s->labels, &t->labels) && place_set_within(&t->labels, &s->labels) &&
            place_set_within(&s->taints, &t->taints) && place_set_within(&t->taints, &s->taints) &&
            a->removed == b->removed && a->cpu_used == b->cpu_used &&
@@ -827,7 +858,8 @@ static bool same_lease(const struct place_lease *a, const struct place_lease *b)
 {
     return a->owner == b->owner && a->node == b->node && a->since == b->since && a->cpu == b->cpu &&
            a->memory == b->memory && a->mib == b->mib && a->milli == b->milli &&
-           a->gpus == b->gpus && a->mig == b->mig && a->mig_start == b->mig_start;
+           a->gpus == b->gpus && a->mig == b->mig && a->mig_start == b->mig_start &&
+           a->group == b->group;
 }
 
 /* Makes the state anew in `again`, as after a restart. */

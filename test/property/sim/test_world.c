@@ -21,9 +21,10 @@ static void put_nodes(struct buf *b, uint64_t *r)
     buf_put(b, STR("nodes:\n"));
     buf_printf(b, "  - {name: n, count: %d, cpu: 64, memory: 256Gi, gpus: 8xH100-80G, price: 2}\n",
                2 + (int)test_below(r, 4));
-    buf_printf(b, "  - {name: m, count: %d, cpu: %d, memory: 128Gi, gpus: \"%s\", spot: %s}\n",
-               1 + (int)test_below(r, 3), 8 + (int)test_below(r, 60), gpus[test_below(r, 4)],
-               test_below(r, 2) ? "true" : "false");
+    buf_printf(
+        b, "  - {name: m, count: %d, cpu: %d, memory: 128Gi, zone: b, gpus: \"%s\", spot: %s}\n",
+        1 + (int)test_below(r, 3), 8 + (int)test_below(r, 60), gpus[test_below(r, 4)],
+        test_below(r, 2) ? "true" : "false");
 }
 
 static void put_jobs(struct buf *b, uint64_t *r, const struct shape *s)
@@ -67,7 +68,9 @@ static void put_services(struct buf *b, uint64_t *r, const struct shape *s)
                test_below(r, 2) ? "lines" : "steps");
     if (s->queues)
         buf_put(b, STR("    queue: q0\n"));
-    buf_printf(b, "    preemptible: %s\n", test_below(r, 2) ? "true" : "false");
+    static const char *const spreads[] = {"none", "nodes", "zones"};
+    buf_printf(b, "    preemptible: %s\n    spread: %s\n", test_below(r, 2) ? "true" : "false",
+               spreads[test_below(r, ARRAY_LEN(spreads))]);
     buf_printf(b, "    resources: {gpus: %d}\n    replicas:\n", 1 + (int)test_below(r, 4));
     for (int i = 0; i < 4; i++)
         buf_printf(b, "      - {at: %dm, count: %d}\n", 5 * i, (int)test_below(r, 7));

@@ -75,6 +75,54 @@ static void test_four_quarters_are_one_gpu(void **state)
     place_fini(&p);
 }
 
+/* Two zones of two nodes; the first has by far the most room. */
+static void test_replicas_are_spread(void **state)
+{
+    static const uint8_t zones[] = {0, 0, 1, 1};
+    struct place p;
+    int on[5] = {0}, in[2] = {0};
+    open_place(&p, "packing");
+    for (uint64_t id = 1; id <= 4; id++) {
+        struct place_node_spec n = node_of(id, id == 1 ? 8 : 3, MODEL_A);
+        n.zone = zones[id - 1];
+        put(&p, &n);
+    }
+    struct place_request r = {.gpus = 1, .spread = PLACE_SPREAD_ZONES, .group = 7};
+    struct place_request other = {.gpus = 1};
+    give(&p, 100, other); /* of no group: it does not count */
+    for (uint64_t owner = 1; owner <= 8; owner++) {
+        const struct place_lease *l = give(&p, owner, r);
+        assert_int_equal(l->group, 7);
+        on[l->node]++;
+        in[zones[l->node - 1]]++;
+        assert_true(abs(in[0] - in[1]) <= 1);
+    }
+    for (int node = 1; node <= 4; node++)
+        assert_int_equal(on[node], 2);
+    r.group = 8; /* another group begins anew */
+    assert_int_equal(zones[give(&p, 20, r)->node - 1] + zones[give(&p, 21, r)->node - 1], 1);
+    r.spread = PLACE_NO_SPREAD; /* without a group */
+    struct place_choice choice;
+    assert_int_equal(place_choose(&p, 1, &r, &choice), ERR_INVALID);
+    place_fini(&p);
+}
+
+/* It is a wish: where one node alone has room, all go there. */
+static void test_spread_is_no_must(void **state)
+{
+    struct place p;
+    struct place_node_spec large = node_of(1, 4, MODEL_A), full = node_of(2, 0, MODEL_A);
+    open_place(&p, "first_fit");
+    full.zone = 1;
+    put(&p, &large);
+    put(&p, &full);
+    struct place_request r = {.gpus = 1, .spread = PLACE_SPREAD_NODES, .group = 1};
+    for (uint64_t owner = 1; owner <= 4; owner++)
+        assert_int_equal(give(&p, owner, r)->node, 1);
+    assert_null(give(&p, 5, r));
+    place_fini(&p);
+}
+
 static void test_gpus_that_belong_together(void **state)
 {
     struct place p;
@@ -322,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_gpus_and_shares_exclude_each_other),
         cmocka_unit_test(test_four_quarters_are_one_gpu),
+        cmocka_unit_test(test_replicas_are_spread),
+        cmocka_unit_test(test_spread_is_no_must),
         cmocka_unit_test(test_gpus_that_belong_together),
         cmocka_unit_test(test_who_may_be_where),
         cmocka_unit_test(test_mig),

@@ -359,6 +359,33 @@ static void test_services_make_room_for_services_alone(void **state)
     end(&run);
 }
 
+/* A zone is lost: of a service that is spread half of the replicas. */
+static void test_replicas_are_spread_over_zones(void **state)
+{
+    static const char format[] =
+        "duration: 1h\n"
+        "nodes:\n"
+        "  - {name: a, zone: east, count: 2, cpu: 64, memory: 512Gi, gpus: 8xH100-80G}\n"
+        "  - {name: b, zone: west, cpu: 64, memory: 512Gi, gpus: 8xH100-80G}\n"
+        "services:\n"
+        "  - {name: chat, resources: {gpus: 1}, replicas: [{count: 4}], spread: %s}\n"
+        "faults: {list: [{node: a-1, down: 10m}, {node: a-2, down: 10m}]}\n";
+    static const struct {
+        const char *spread;
+        uint64_t least, most;
+    } cases[] = {{"zones", 2, 2}, {"nodes", 2, 3}, {"none", 0, 4}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[1024];
+        struct run run;
+        snprintf(text, sizeof(text), format, cases[i].spread);
+        assert_int_equal(simulate(&run, text), 0);
+        uint64_t lost = class(&run, "chat")->evicted;
+        assert_true(lost >= cases[i].least && lost <= cases[i].most);
+        assert_int_equal(class(&run, "chat")->running, 4); /* all on b */
+        end(&run);
+    }
+}
+
 static void test_too_much_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -421,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_who_fits_nowhere_is_refused),
         cmocka_unit_test(test_who_fits_nowhere_may_wait),
         cmocka_unit_test(test_services_make_room_for_services_alone),
+        cmocka_unit_test(test_replicas_are_spread_over_zones),
         cmocka_unit_test(test_too_much_is_refused),
         cmocka_unit_test(test_labels_and_taints),
     };
