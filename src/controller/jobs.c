@@ -327,6 +327,22 @@ void jobs_plan(struct controller *c, nsec now)
         plan(job_at(n), now);
 }
 
+/* Its name may have been given to another meanwhile. */
+static void bury(struct managed_job *j)
+{
+    struct controller *c = j->controller;
+    struct resource *next;
+    struct arena a;
+    struct err err;
+    arena_init(&a, JOB_ARENA_MAX);
+    struct str name = arena_dup(&a, job_name(j));
+    job_free(j);
+    if (store_get(c->store, &a, &job_kind, name, &next, &err) == 0)
+        job_set(c, next);
+    c->again = true; /* others may have its room */
+    arena_fini(&a);
+}
+
 nsec jobs_act(struct controller *c, nsec now)
 {
     nsec wake = NSEC_NEVER;
@@ -339,7 +355,7 @@ nsec jobs_act(struct controller *c, nsec now)
             job_act(j, action);
         wake = MIN(wake, gang_wake_at(&j->gang, &rules));
         if (j->deleted && !gang_has_members(&j->gang))
-            job_free(j);
+            bury(j);
     }
     return wake;
 }

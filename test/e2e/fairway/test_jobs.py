@@ -295,6 +295,17 @@ def test_who_does_not_end_is_killed(fairway, tmp_path):
     assert time.monotonic() - before >= 1, "not before the grace was over"
 
 
+def test_a_name_is_used_again_while_its_last_job_ends(fairway, tmp_path):
+    lingers = f"trap '' TERM; touch {tmp_path}/old; while :; do sleep 0.1; done"
+    fairway.apply(shell("job", lingers, checkpoint={"grace": "1s"}))
+    wait_for((tmp_path / "old").exists, "it has begun")
+    fairway.cli("delete", "job", "job")
+    fairway.apply(shell("job", f"touch {tmp_path}/new"))
+    assert fairway.marked_processes(), "the old one is still there"
+    done = phase(fairway, "job", "Succeeded")
+    assert done["attempts"] == 1 and (tmp_path / "new").exists()
+
+
 def test_a_run_has_a_longest_time(fairway):
     fairway.apply(shell("long", "exec sleep 1000", maxRuntime="1s"))
     assert phase(fairway, "long", "Failed")["reason"] == "TooLong"
