@@ -169,3 +169,22 @@ void resource_reference(struct buf *out)
         schema_reference(status_of(kind)->object, "status.", out);
     }
 }
+
+struct resource *resource_copy(struct arena *a, const struct resource *resource)
+{
+    struct json_writer writer;
+    struct resource *copy;
+    struct json *tree;
+    struct buf text;
+    struct err err;
+    buf_init(&text, a->cap);
+    json_writer_init(&writer, &text, 0);
+    resource_encode(resource, &writer);
+    struct str kept = arena_dup(a, buf_str(&text));
+    buf_fini(&text);
+    int error = json_parse(a, kept, &tree, &err);
+    if (!error)
+        error = resource_decode(a, tree, &copy, &err);
+    CHECK(!error);
+    return copy;
+}

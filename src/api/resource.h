@@ -75,6 +75,9 @@ struct resource *resource_new(const struct resource_kind *kind, struct arena *a)
 [[nodiscard]] int resource_read(struct arena *a, struct str text, struct resource ***ret_resources,
                                 size_t *ret_count, struct err *err);
 
+/* A valid one, as any that is stored, by way of its text. */
+struct resource *resource_copy(struct arena *a, const struct resource *resource);
+
 /* Canonical JSON; equal resources give equal text. */
 void resource_encode(const struct resource *resource, struct json_writer *w);
 void resource_encode_spec(const struct resource *resource, struct json_writer *w);

@@ -174,17 +174,20 @@ static void on_settle(struct loop_timer *timer)
     replicas_stop_waiting(container_of(timer, struct controller, settle));
 }
 
-static void load_models(struct controller *c)
+/* All that is stored of a kind. */
+static void load(struct controller *c, const struct resource_kind *kind,
+                 void (*set)(struct controller *c, const struct resource *stored))
 {
     struct arena arena;
-    struct resource **models;
+    struct resource **stored;
     size_t count = 0;
     struct err err;
     arena_init(&arena, SIZE_MAX);
-    if (store_list(c->store, &arena, &model_kind, &models, &count, &err))
-        log_error("the stored models cannot be read", log_str("error", err.message));
+    if (store_list(c->store, &arena, kind, &stored, &count, &err))
+        log_error("what is stored cannot be read", log_str("kind", kind->plural),
+                  log_str("error", err.message));
     for (size_t i = 0; i < count; i++)
-        model_set(c, models[i]);
+        set(c, stored[i]);
     arena_fini(&arena);
 }
 
@@ -198,8 +201,8 @@ static void on_begin(struct mail *mail)
     node_load(c);
     tenants_load(c);
     tenants_load_used(c);
-    load_models(c);
-    jobs_load(c);
+    load(c, &model_kind, model_set);
+    load(c, &job_kind, job_set);
     replicas_adopt(c);
     jobs_adopted(c);
     c->unlimited = false;

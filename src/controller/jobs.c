@@ -44,26 +44,6 @@ struct gang_rules job_rules(const struct managed_job *j)
 
 /* ---- what is stored ---- */
 
-/* A copy in the job's own arena, by way of its text. */
-static struct job *copy(struct arena *a, const struct resource *stored)
-{
-    struct json_writer writer;
-    struct resource *kept;
-    struct json *tree;
-    struct buf text;
-    struct err err;
-    buf_init(&text, JOB_ARENA_MAX);
-    json_writer_init(&writer, &text, 0);
-    resource_encode(stored, &writer);
-    struct str own = arena_dup(a, buf_str(&text));
-    buf_fini(&text);
-    int error = json_parse(a, own, &tree, &err);
-    if (!error)
-        error = resource_decode(a, tree, &kept, &err);
-    CHECK(!error); /* the store holds only what is valid */
-    return job_from(kept);
-}
-
 /* As an earlier controller left it; members that it had are looked for. */
 static void recall(struct managed_job *j)
 {
@@ -94,7 +74,7 @@ static struct managed_job *job_new(struct controller *c, const struct resource *
     struct managed_job *j = NEW(struct managed_job);
     j->controller = c;
     arena_init(&j->arena, JOB_ARENA_MAX);
-    j->job = copy(&j->arena, stored);
+    j->job = job_from(resource_copy(&j->arena, stored));
     j->room.name = arena_printf(&j->arena, "job/%.*s", STR_ARG(job_name(j)));
     j->room.start = job_on_room;
     j->room.evict = job_on_evicted;
@@ -127,20 +107,6 @@ void job_remove(struct controller *c, struct str name)
     struct managed_job *j = job_find(c, name);
     if (j)
         j->deleted = true;
-}
-
-void jobs_load(struct controller *c)
-{
-    struct arena arena;
-    struct resource **jobs;
-    size_t count = 0;
-    struct err err;
-    arena_init(&arena, SIZE_MAX);
-    if (store_list(c->store, &arena, &job_kind, &jobs, &count, &err))
-        log_error("the stored jobs cannot be read", log_str("error", err.message));
-    for (size_t i = 0; i < count; i++)
-        job_set(c, jobs[i]);
-    arena_fini(&arena);
 }
 
 /* ---- what is the case ---- */

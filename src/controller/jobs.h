@@ -42,7 +42,6 @@ struct managed_job {
         [ERR_MESSAGE_MAX]; /* why it cannot run here, or what went wrong last; "" if nothing did */
 };
 
-void jobs_load(struct controller *c);                              /* what is stored */
 void job_set(struct controller *c, const struct resource *stored); /* reconcile follows */
 void job_remove(struct controller *c,
                 struct str name); /* it was deleted from the store; likewise */

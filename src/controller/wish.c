@@ -177,32 +177,12 @@ static uint64_t hash_of_what_runs(const struct model *model)
     return hash;
 }
 
-/* A copy in the wish's own arena, by way of its text. */
-static struct model *copy_model(struct wish *w, const struct resource *stored)
-{
-    struct json_writer writer;
-    struct resource *copy;
-    struct json *tree;
-    struct buf text;
-    struct err err;
-    buf_init(&text, WISH_ARENA_MAX);
-    json_writer_init(&writer, &text, 0);
-    resource_encode(stored, &writer);
-    struct str kept = arena_dup(&w->arena, buf_str(&text));
-    buf_fini(&text);
-    int error = json_parse(&w->arena, kept, &tree, &err);
-    if (!error)
-        error = resource_decode(&w->arena, tree, &copy, &err);
-    CHECK(!error); /* the store holds only what is valid */
-    return model_from(copy);
-}
-
 int wish_read(struct wish *w, const struct resource *stored, const char *engine_path,
               struct err *err)
 {
     *w = (struct wish){0};
     arena_init(&w->arena, WISH_ARENA_MAX);
-    w->model = copy_model(w, stored);
+    w->model = model_from(resource_copy(&w->arena, stored));
     w->revision = hash_of_what_runs(w->model);
     int error = build_env(w, err);
     return error ? error : build_args(w, engine_path, err);
