@@ -362,23 +362,25 @@ void cluster_devices(const struct cluster *c, const struct cluster_guest *g, uns
 }
 
 void cluster_lease_write(const struct cluster *c, const struct cluster_guest *g, unsigned member,
-                         struct json_writer *w)
+                         struct buf *out)
 {
     const struct place_lease *l = lease_of(c, g, member);
-    json_object(w);
+    struct json_writer w;
+    json_writer_init(&w, out, 0);
+    json_object(&w);
     if (l) {
-        json_member_int(w, STR("cpu"), l->cpu);
-        json_member_int(w, STR("memoryMiB"), l->memory);
-        json_member_int(w, STR("gpuMilli"), l->milli);
-        json_member_int(w, STR("gpuMiB"), l->mib);
-        json_key(w, STR("gpus"));
-        json_array(w);
+        json_member_int(&w, STR("cpu"), l->cpu);
+        json_member_int(&w, STR("memoryMiB"), l->memory);
+        json_member_int(&w, STR("gpuMilli"), l->milli);
+        json_member_int(&w, STR("gpuMiB"), l->mib);
+        json_key(&w, STR("gpus"));
+        json_array(&w);
         for (int i = 0; i < c->node.gpu_count; i++)
             if (l->gpus >> i & 1)
-                json_str(w, str_from(c->uuids[i]));
-        json_end(w);
+                json_str(&w, str_from(c->uuids[i]));
+        json_end(&w);
     }
-    json_end(w);
+    json_end(&w);
 }
 
 static int read_number(const struct json *lease, struct str key, int64_t max, int64_t *ret)

@@ -88,9 +88,9 @@ nsec cluster_step(struct cluster *c, nsec now);
 enum { CLUSTER_DEVICES_MAX = PLACE_GPUS_MAX * (GPU_UUID_MAX + 1) };
 void cluster_devices(const struct cluster *c, const struct cluster_guest *g, unsigned member,
                      char ret_text[CLUSTER_DEVICES_MAX]);
-/* Members of a JSON object that cluster_lease_read understands, whatever the order of the GPUs then. */
+/* JSON that cluster_lease_read understands, whatever the order of the GPUs then. */
 void cluster_lease_write(const struct cluster *c, const struct cluster_guest *g, unsigned member,
-                         struct json_writer *w);
+                         struct buf *out);
 /* ERR_NOT_FOUND: it speaks of a GPU that is not there. ERR_INVALID. */
 [[nodiscard]] int cluster_lease_read(const struct cluster *c, const struct json *lease,
                                      struct place_lease *ret_lease);

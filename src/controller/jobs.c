@@ -160,11 +160,9 @@ static struct str time_text(nsec wall, struct arena *a)
 
 static struct str lease_text(const struct managed_job *j, unsigned member, struct arena *a)
 {
-    struct json_writer w;
     struct buf text;
     buf_init(&text, JOB_ARENA_MAX);
-    json_writer_init(&w, &text, 0);
-    cluster_lease_write(j->controller->cluster, &j->room, member, &w);
+    cluster_lease_write(j->controller->cluster, &j->room, member, &text);
     struct str kept = arena_dup(a, buf_str(&text));
     buf_fini(&text);
     return kept;

@@ -305,11 +305,9 @@ void replica_new_token(char token[REPLICA_TOKEN_LEN + 1])
 int replica_remember(struct managed_replica *r, struct err *err)
 {
     char id[24];
-    struct json_writer w;
     struct buf lease;
     buf_init(&lease, LEASE_TEXT_MAX);
-    json_writer_init(&w, &lease, 0);
-    cluster_lease_write(r->model->controller->cluster, &r->room, 0, &w);
+    cluster_lease_write(r->model->controller->cluster, &r->room, 0, &lease);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)r->run);
     const struct store_replica row = {
         .id = str_from(id),

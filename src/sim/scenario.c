@@ -519,6 +519,38 @@ static const struct schema duration_schema = {
     .field_count = ARRAY_LEN(duration_fields),
 };
 
+/* What jobs and services have alike: whose turn it is, and which nodes will do. */
+#define TURN_FIELDS(type_)                                                              \
+    {                                                                                   \
+        .name = "queue",                                                                \
+        .type = SCHEMA_STRING,                                                          \
+        .offset = offsetof(type_, queue),                                               \
+        .description = "Whose quota it uses. Left out: only if there are no queues.",   \
+    },                                                                                  \
+    {                                                                                   \
+        .name = "priority", .type = SCHEMA_INT, .offset = offsetof(type_, priority),    \
+        .description = "Higher goes first, and may evict lower.", .min = -PRIORITY_MAX, \
+        .max = PRIORITY_MAX,                                                            \
+    }
+
+#define NODE_FIELDS(type_)                                                    \
+    {                                                                         \
+        .name = "nodeLabels",                                                 \
+        .type = SCHEMA_MAP,                                                   \
+        .offset = offsetof(type_, node_labels),                               \
+        .description = "Only nodes with all of these.",                       \
+    },                                                                        \
+        {                                                                     \
+            .name = "tolerations",                                            \
+            .type = SCHEMA_STRINGS,                                           \
+            .offset = offsetof(type_, tolerations),                           \
+            .description = "Taints of nodes that do not matter.",             \
+        },                                                                    \
+    {                                                                         \
+        .name = "spot", .type = SCHEMA_BOOL, .offset = offsetof(type_, spot), \
+        .description = "Spot nodes will do as well.", .fallback = "false",    \
+    }
+
 static const struct schema_field job_fields[] = {
     {
         .name = "name",
@@ -530,20 +562,7 @@ static const struct schema_field job_fields[] = {
         .max = NAME_MAX_LENGTH,
         .check = check_name,
     },
-    {
-        .name = "queue",
-        .type = SCHEMA_STRING,
-        .offset = offsetof(struct scenario_job, queue),
-        .description = "Whose quota it uses. Left out: only if there are no queues.",
-    },
-    {
-        .name = "priority",
-        .type = SCHEMA_INT,
-        .offset = offsetof(struct scenario_job, priority),
-        .description = "Higher goes first, and may evict lower.",
-        .min = -PRIORITY_MAX,
-        .max = PRIORITY_MAX,
-    },
+    TURN_FIELDS(struct scenario_job),
     {
         .name = "preemptible",
         .type = SCHEMA_BOOL,
@@ -574,25 +593,7 @@ static const struct schema_field job_fields[] = {
         .description = "Of each member.",
         .object = &resources_schema,
     },
-    {
-        .name = "nodeLabels",
-        .type = SCHEMA_MAP,
-        .offset = offsetof(struct scenario_job, node_labels),
-        .description = "Only nodes with all of these.",
-    },
-    {
-        .name = "tolerations",
-        .type = SCHEMA_STRINGS,
-        .offset = offsetof(struct scenario_job, tolerations),
-        .description = "Taints of nodes that do not matter.",
-    },
-    {
-        .name = "spot",
-        .type = SCHEMA_BOOL,
-        .offset = offsetof(struct scenario_job, spot),
-        .description = "Spot nodes will do as well.",
-        .fallback = "false",
-    },
+    NODE_FIELDS(struct scenario_job),
     {
         .name = "arrivals",
         .type = SCHEMA_OBJECT,
@@ -675,20 +676,7 @@ static const struct schema_field service_fields[] = {
         .max = NAME_MAX_LENGTH,
         .check = check_name,
     },
-    {
-        .name = "queue",
-        .type = SCHEMA_STRING,
-        .offset = offsetof(struct scenario_service, queue),
-        .description = "Whose quota it uses. Left out: only if there are no queues.",
-    },
-    {
-        .name = "priority",
-        .type = SCHEMA_INT,
-        .offset = offsetof(struct scenario_service, priority),
-        .description = "Higher goes first, and may evict lower.",
-        .min = -PRIORITY_MAX,
-        .max = PRIORITY_MAX,
-    },
+    TURN_FIELDS(struct scenario_service),
     {
         .name = "preemptible",
         .type = SCHEMA_BOOL,
@@ -703,25 +691,7 @@ static const struct schema_field service_fields[] = {
         .description = "Of each replica.",
         .object = &resources_schema,
     },
-    {
-        .name = "nodeLabels",
-        .type = SCHEMA_MAP,
-        .offset = offsetof(struct scenario_service, node_labels),
-        .description = "Only nodes with all of these.",
-    },
-    {
-        .name = "tolerations",
-        .type = SCHEMA_STRINGS,
-        .offset = offsetof(struct scenario_service, tolerations),
-        .description = "Taints of nodes that do not matter.",
-    },
-    {
-        .name = "spot",
-        .type = SCHEMA_BOOL,
-        .offset = offsetof(struct scenario_service, spot),
-        .description = "Spot nodes will do as well.",
-        .fallback = "false",
-    },
+    NODE_FIELDS(struct scenario_service),
     {
         .name = "replicas",
         .type = SCHEMA_OBJECTS,
